@@ -1,0 +1,5 @@
+"""`python -m viscodex`."""
+
+from viscodex.cli import main
+
+main()

@@ -1,0 +1,9 @@
+"""`viscodex tiny`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Filled in soon."""

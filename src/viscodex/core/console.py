@@ -1,0 +1,116 @@
+"""What a user sees: results on stdout, progress and remarks on stderr.
+
+On a terminal progress is one live line (rich); elsewhere a plain line at most every 10 s; with --quiet, nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+PLAIN_INTERVAL_S = 10.0
+
+
+@dataclass
+class _Settings:
+    quiet: bool = False
+    debug: bool = False
+
+
+settings = _Settings()
+
+
+def configure(*, quiet: bool = False, debug: bool = False) -> None:
+    """Set once by the command line."""
+    settings.quiet = quiet
+    settings.debug = debug
+
+
+def say(message: str) -> None:
+    """A remark on stderr, unless --quiet."""
+    if not settings.quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """A result on stdout."""
+    print(text, flush=True)
+
+
+def result_json(value: Any) -> None:
+    """A machine-readable result on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table on stdout. `right` lists the columns that are aligned to the right (numbers).
+
+    Elsewhere than on a terminal the table is as wide as its content, so that nothing is cut off in a log.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(header):
+        grid.add_column(name, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(grid)
+
+
+@dataclass
+class Progress:
+    """A steady count towards a total; `unit` "B" is shown as GB and GB/s."""
+
+    label: str
+    total: float
+    unit: str
+    done: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    _last: float = field(default_factory=time.monotonic)
+    _live: Any = None
+    _task: Any = None
+
+    def advance(self, amount: float) -> None:
+        self.done += amount
+        if self._live is not None:
+            self._live.update(self._task, completed=self.done)
+        elif time.monotonic() - self._last >= PLAIN_INTERVAL_S:
+            self._last = time.monotonic()
+            say(self.line())
+
+    def line(self) -> str:
+        """The plain progress line."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        share = 100 * self.done / self.total if self.total else 100.0
+        rate = self.done / elapsed
+        left = (self.total - self.done) / rate if rate else float("inf")
+        if self.unit == "B":
+            amount = f"{self.done / 1e9:.1f}/{self.total / 1e9:.1f} GB, {rate / 1e9:.2f} GB/s"
+        else:
+            amount = f"{self.done:.0f}/{self.total:.0f} {self.unit}, {rate:.1f} {self.unit}/s"
+        return f"{self.label}: {share:.0f} % ({amount}, {left:.0f} s left)"
+
+
+@contextmanager
+def progress(label: str, total: float, unit: str = "items") -> Iterator[Progress]:
+    """Show a count while the block runs."""
+    counter = Progress(label, total, unit)
+    if settings.quiet or not sys.stderr.isatty():
+        yield counter
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as LiveProgress
+
+    amount = DownloadColumn() if unit == "B" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    with LiveProgress(*columns, console=Console(stderr=True), transient=True) as live:
+        counter._live, counter._task = live, live.add_task(label, total=total)
+        yield counter

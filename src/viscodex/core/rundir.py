@@ -1,0 +1,112 @@
+"""Output folders: written beside their final place, published last by one rename; files that only grow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from viscodex.core.errors import UsageError, VisCodexError
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: temporary sibling, fsync, rename."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomic, two-space JSON with a final newline; keys keep their order."""
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file, or raise an error that names the file and the line."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise VisCodexError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
+    except json.JSONDecodeError as error:
+        raise VisCodexError(f"{path.name} is not valid JSON: {error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise VisCodexError(f"{path.name} is not UTF-8 text", where=str(path)) from error
+
+
+def fsync_folder(path: Path) -> None:
+    """Make renames inside `path` durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def partial_path(out: Path) -> Path:
+    """Where OUT grows until it is complete: `OUT.partial`."""
+    return out.with_name(out.name + ".partial")
+
+
+def require_free(out: Path) -> None:
+    """Refuse an output folder that already holds something."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError("the output path is not a folder", where=str(out), hint="choose another --out")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError("the output folder is not empty", where=str(out), hint="choose another --out, or remove it")
+
+
+def publish(partial: Path, out: Path) -> None:
+    """Rename a finished `OUT.partial` to OUT; the rename is the moment the result exists."""
+    if out.is_dir():
+        out.rmdir()  # require_free has seen that it is empty
+    partial.rename(out)
+    fsync_folder(out.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder we wrote; a missing one is fine."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+class JsonLines:
+    """An append-only JSONL file. A last line cut short by a kill is not read, and the next append replaces it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+    def append(self, row: Any, *, sync: bool = False) -> None:
+        """Add one row; with `sync`, it is on disk when this returns."""
+        file = self._file or self._open()
+        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        whole = sum(len(line) for line in self.path.open("rb") if line.endswith(b"\n")) if self.path.exists() else 0
+        self._file = self.path.open("r+b" if self.path.exists() else "w+b")
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        return self._file

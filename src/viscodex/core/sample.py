@@ -1,0 +1,96 @@
+"""The noun that flows through data, training, evaluation and use."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from viscodex.core.errors import VisCodexError
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Kind = Literal["html", "chart", "qa", "algorithm"]
+KINDS: tuple[Kind, ...] = ("html", "chart", "qa", "algorithm")
+
+
+class Image(BaseModel):
+    """A picture by path, or by its encoded bytes when it travels inside a file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str = ""
+    data: bytes | None = Field(default=None, repr=False)
+
+    def read(self) -> bytes:
+        """The encoded bytes (PNG, JPEG, …)."""
+        if self.data is not None:
+            return self.data
+        try:
+            return Path(self.path).read_bytes()
+        except OSError as error:
+            raise VisCodexError(f"cannot read the picture: {error.strerror}", where=self.path) from error
+
+    def load(self) -> PIL.Image.Image:
+        """Decode to RGB; transparent pixels are laid on white, as a browser would show them."""
+        import PIL.Image
+
+        try:
+            picture = PIL.Image.open(io.BytesIO(self.read()))
+            picture.load()
+        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+            raise VisCodexError(
+                f"not a readable picture: {error}", where=self.path or "embedded bytes", hint="a PNG, JPEG or WebP file"
+            ) from error
+        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            rgba = picture.convert("RGBA")
+            white = PIL.Image.new("RGBA", rgba.size, "white")
+            return PIL.Image.alpha_composite(white, rgba).convert("RGB")
+        return picture.convert("RGB")
+
+
+class Source(BaseModel):
+    """Where a sample came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = ""
+    licence: str = ""
+    author: str = ""
+    retrieved: str = ""
+
+
+class Sample(BaseModel):
+    """One task: `prompt` in reading order (text and pictures), the reference `response`, what `checks` it passed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    kind: Kind
+    prompt: tuple[str | Image, ...]
+    response: str = ""
+    checks: dict[str, Any] = Field(default_factory=dict)
+    source: Source = Source()
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        return tuple(part for part in self.prompt if isinstance(part, Image))
+
+    @property
+    def text(self) -> str:
+        """The prompt's words, without its pictures."""
+        return "\n".join(part for part in self.prompt if isinstance(part, str))
+
+
+class Rejection(BaseModel):
+    """A row that was not kept, and why. Kept beside the data, never dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    stage: str
+    reason: str
+    detail: str = ""
