@@ -70,7 +70,7 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, role: str = "") -> Checkpoint:
-    """Read config and headers. Faults of the weights are collected in `.problems`; a folder that is no checkpoint raises.
+    """Read config and headers; faults go to `.problems`, a folder that is no checkpoint raises.
 
     `role` ("vlm", "code", …) is how problems call it.
     """
