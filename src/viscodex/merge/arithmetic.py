@@ -107,9 +107,11 @@ class Method:
 
     `combine(block, weights, stats, options)` gives the merged values of a block; `measure(stream, options)` first
     reads the tensor (or, with scope "model", the whole backbone) and gives `stats`. `whole`: blocks are whole tensors.
+    `coefficients` is there when the method is a weighted sum, which then needs no blocks of floats.
     """
 
     combine: Callable[[Block, Sequence[float], Any, Mapping[str, float]], Array]
+    coefficients: Coefficients | None = None
     needs_base: NeedsBase = "always"
     measure: Callable[[BlockStream, Mapping[str, float]], Any] | None = None
     scope: Literal["tensor", "model"] = "tensor"
@@ -119,7 +121,9 @@ class Method:
     options: Mapping[str, float] = field(default_factory=dict)
 
 
-def _weighted(coefficients: Coefficients) -> Callable[[Block, Sequence[float], Any, Mapping[str, float]], Array]:
+def _weighted(coefficients: Coefficients, needs_base: NeedsBase = "always", **settings: Any) -> Method:
+    """A method that is a weighted sum with these coefficients."""
+
     def combine(block: Block, weights: Sequence[float], stats: Gram | None, options: Mapping[str, float]) -> Array:
         of_base, of_tuned = coefficients(weights, stats)
         if of_base == 0.0:
@@ -127,7 +131,7 @@ def _weighted(coefficients: Coefficients) -> Callable[[Block, Sequence[float], A
         assert block.base is not None
         return weighted_sum([*block.tuned, block.base], [*of_tuned, of_base])
 
-    return combine
+    return Method(combine, coefficients, needs_base, **settings)
 
 
 def gram_of_tasks(stream: BlockStream, options: Mapping[str, float]) -> Gram:
@@ -149,12 +153,12 @@ def _gram(rows: Iterable[Sequence[Array]]) -> Gram:
 
 
 METHODS: dict[str, Method] = {
-    "task_arithmetic": Method(_weighted(task_arithmetic), "unless weights sum to 1"),
-    "linear": Method(_weighted(linear), "never"),
-    "replace": Method(_weighted(replace), "never", uses_weights=False, most_models=2),
-    "slerp": Method(_weighted(slerp), "never", measure=gram_of_models, most_models=2),
-    "model_stock": Method(_weighted(model_stock), measure=gram_of_tasks, uses_weights=False),
-    "metagpt": Method(_weighted(metagpt), measure=gram_of_tasks, scope="model", uses_weights=False),
+    "task_arithmetic": _weighted(task_arithmetic, "unless weights sum to 1"),
+    "linear": _weighted(linear, "never"),
+    "replace": _weighted(replace, "never", uses_weights=False, most_models=2),
+    "slerp": _weighted(slerp, "never", measure=gram_of_models, most_models=2),
+    "model_stock": _weighted(model_stock, measure=gram_of_tasks, uses_weights=False),
+    "metagpt": _weighted(metagpt, measure=gram_of_tasks, scope="model", uses_weights=False),
     "ties": Method(sparse.ties, measure=sparse.trim_thresholds, options={"density": 0.2, "scale": 1.0}),
     "dare_linear": Method(sparse.dare_linear, options={"density": 0.5}),
     "dare_ties": Method(sparse.dare_ties, options={"density": 0.5, "scale": 1.0}),
