@@ -27,16 +27,19 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
-def weighted_sum_bf16(words: Sequence[Words], coefficients: Sequence[float], out: Words) -> None:
-    """Σ cᵢ xᵢ over bfloat16 words into `out`: the bits of `weighted_sum` followed by `encode`. Needs `library()`."""
+def weighted_sum_bf16(words: Sequence[Words], coefficients: Sequence[float], out: Words) -> bool:
+    """Σ cᵢ xᵢ over bfloat16 words into `out`: the bits of `weighted_sum` followed by `encode`. Needs `library()`.
+
+    Returns whether all results are finite.
+    """
     loaded = library()
     assert loaded is not None
     terms = [(x, c) for x, c in zip(words, coefficients, strict=True) if c != 0.0]
     if not terms:
         out[...] = 0
-        return
+        return True
     if any(x.size != out.size or not x.flags.c_contiguous for x, _ in terms) or not out.flags.c_contiguous:
         raise ValueError("operands must be contiguous and of one size")
     pointers = (ctypes.c_void_p * len(terms))(*(x.ctypes.data for x, _ in terms))
     weights = (ctypes.c_double * len(terms))(*(c for _, c in terms))
-    loaded.viscodex_weighted_sum_bf16(out.ctypes.data, pointers, weights, len(terms), out.size)
+    return not loaded.viscodex_weighted_sum_bf16(out.ctypes.data, pointers, weights, len(terms), out.size)

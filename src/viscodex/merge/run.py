@@ -220,33 +220,39 @@ class _StepWriter:
         size = part[1] - part[0]
         buffers = [self.inputs.buffer(100 + v, size * dtype.bytes) for v in range(len(self.files))]
         outs = [np.frombuffer(buffer, dtype=dtype.words) for buffer in buffers]
-        if not self._weighted_sum(words, outs, stats):
+        finite = self._weighted_sum(words, outs, stats)
+        if finite is None:
             combine, options, device = self.plan.method.combine, self.plan.options, self.engine.device
             for (begin, end), block in operands.blocks(part, words, whole):
                 for out, weights in zip(outs, step.weights, strict=True):
                     device.encode(combine(block, weights, stats, options), dtype, out[begin:end])
+            finite = not any(has_nonfinite(out, dtype) for out in outs)
+        if not finite:
+            raise blame(step, words, self.plan.roles, dtype.torch_name)
         rows = operands.rows_in(part)
         for variant, (file, out, buffer) in enumerate(zip(self.files, outs, buffers, strict=True)):
             if rows is not None and step.tuned[0].info.dtype == dtype.name:
                 out.reshape(-1, operands.shape[1])[rows] = words[0].reshape(-1, operands.shape[1])[rows]
-            if has_nonfinite(out, dtype):
-                raise blame(step, words, self.plan.roles, dtype.torch_name)
             write_from(file, buffer, self.start + part[0] * dtype.bytes)
             self.digests.add(self.variants[variant], step.out.name, part[0], buffer)
         for source, read in zip(sources(step), words, strict=True):
             self.digests.add(self.plan.roles[source.model], source.info.name, part[0], read)
             self.progress.advance(read.nbytes)
 
-    def _weighted_sum(self, words: Sequence[Words], outs: Sequence[Words], stats: Any) -> bool:
-        """Combine by the compiled kernel; False where the method, the formats or the device ask for the general way."""
+    def _weighted_sum(self, words: Sequence[Words], outs: Sequence[Words], stats: Any) -> bool | None:
+        """Combine by the compiled kernel, and say whether all is finite.
+
+        None where the method, the formats or the device ask for the general way.
+        """
         coefficients, step = self.plan.method.coefficients, self.step
         formats = {step.out.dtype, *(source.info.dtype for source in sources(step))}
         if coefficients is None or formats != {"BF16"} or self.engine.on_gpu or library() is None:
-            return False
+            return None
+        finite = True
         for out, weights in zip(outs, step.weights, strict=True):
             of_base, of_tuned = coefficients(weights, stats)
-            weighted_sum_bf16(words, [*of_tuned, of_base] if step.base else of_tuned, out)
-        return True
+            finite &= weighted_sum_bf16(words, [*of_tuned, of_base] if step.base else of_tuned, out)
+        return finite
 
     def _copy(self, part: Range) -> None:
         """Copy bytes [start, stop) inside the kernel, then read both sides back and compare them."""

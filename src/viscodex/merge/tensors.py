@@ -19,7 +19,9 @@ from viscodex.merge.block import Block
 from viscodex.merge.device import Device
 from viscodex.merge.plan import Source, Step, sources
 
-CHUNK_ELEMENTS = 4 << 20  # the spec allows 16 Mi; smaller pieces stay in the third-level cache on their way
+CHUNK_ELEMENTS = (
+    1 << 20
+)  # at most 16 Mi by the spec; at 1 Mi the pieces stay in the cache between read and write (measured)
 Range = tuple[int, int]
 
 
@@ -49,7 +51,7 @@ class Inputs:
         """Elements [start, stop) of a source, as the words of its dtype. Rows it does not have are left as zeros."""
         info, dtype = source.info, FLOATS[source.info.dtype]
         buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes)
-        file, name = self.file_of(source), f"{self.models[source.model].path / info.shard}: {info.name}"
+        file, name = self.file_of(source), f"{info.shard}: {info.name}"
         if source.rows is None:
             read_into(file, buffer, info.start + part[0] * dtype.bytes, name)
         else:
