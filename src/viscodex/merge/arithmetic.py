@@ -16,9 +16,8 @@ import numpy as np
 
 from viscodex.merge import sparse
 from viscodex.merge.block import Array, Block, BlockStream, as_float64
+from viscodex.merge.statistics import Gram, gram_of
 from viscodex.merge.wudi import wudi
-
-Gram = np.ndarray[Any, np.dtype[np.float64]]  # (n, n): inner products of the task vectors (or of the models)
 
 
 def weighted_sum(arrays: Sequence[Array], coefficients: Sequence[float]) -> Array:
@@ -135,21 +134,17 @@ def _weighted(coefficients: Coefficients, needs_base: NeedsBase = "always", **se
 
 
 def gram_of_tasks(stream: BlockStream, options: Mapping[str, float]) -> Gram:
-    """Inner products ⟨τᵢ, τⱼ⟩ over a stream of blocks, summed in float64."""
+    """Inner products ⟨τᵢ, τⱼ⟩ over a stream of blocks, (n, n) in float64."""
     return _gram(block.tasks() for block in stream())
 
 
 def gram_of_models(stream: BlockStream, options: Mapping[str, float]) -> Gram:
-    """Inner products ⟨θᵢ, θⱼ⟩ over a stream of blocks, summed in float64."""
+    """Inner products ⟨θᵢ, θⱼ⟩ over a stream of blocks, (n, n) in float64."""
     return _gram(block.tuned for block in stream())
 
 
 def _gram(rows: Iterable[Sequence[Array]]) -> Gram:
-    total: Gram | float = 0.0
-    for arrays in rows:
-        stacked = np.stack([np.asarray(a, dtype=np.float64).ravel() for a in arrays])
-        total = total + stacked @ stacked.T
-    return np.asarray(total)
+    return sum((gram_of(arrays) for arrays in rows), start=np.zeros(()))
 
 
 METHODS: dict[str, Method] = {
