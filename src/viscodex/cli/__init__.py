@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not console.settings.debug:
         sys.excepthook = _explain_a_fault
     try:
-        app(args=words, prog_name="viscodex")
+        typer.main.get_command(app)(args=words, prog_name="viscodex")  # app() would install its own excepthook
     except VisCodexError as error:
         _fail(error, str(error), error.exit_code)
     except OSError as error:  # a full disk, a missing right: the user's to mend, and the system says it well

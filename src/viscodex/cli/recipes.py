@@ -90,5 +90,6 @@ def _path(name: str) -> Path:
     if len(matches) > 1:
         raise UsageError(f'"{name}" names several recipes', hint=" or ".join(matches))
     if not matches:
-        raise UsageError(f'no recipe "{name}"', hint=did_you_mean(name, names))
+        known = [*names, *(full.partition("/")[2] for full in names)] if "/" not in name else names
+        raise UsageError(f'no recipe "{name}"', hint=did_you_mean(name, known))
     return names[matches[0]]
