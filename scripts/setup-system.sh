@@ -42,14 +42,12 @@ packages="" wanted=""
 # Python's venv module is a package of its own on Debian; setup-venv.sh does the rest of Python's side.
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || packages=" python3 python3-venv"
 while IFS='|' read -r group commands debian purpose elsewhere; do
-  group="${group// /}"
   # shellcheck disable=SC2086  # a list of words
   if [[ " $groups " == *" $group "* ]] && ! any_is_there $commands; then
-    packages="$packages ${debian# }"
-    wanted="$wanted $debian: ${purpose# }${elsewhere:+(elsewhere: ${elsewhere# })}"$'\n'
+    packages="$packages $debian"
+    wanted="$wanted  $debian: $purpose${elsewhere:+ (elsewhere: $elsewhere)}"$'\n'
   fi
-done < <(grep -v '^#' src/viscodex/doctor/tools.txt)
-packages="${packages% }"
+done < <(sed '/^#/d; s/ *| */|/g; s/ *$//' src/viscodex/doctor/tools.txt)
 
 if [ -z "$packages" ]; then exit 0; fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then install_with_apt; else say_what_to_install; fi

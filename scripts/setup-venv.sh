@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 python="${PYTHON:-python3}"
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-  echo "viscodex needs Python 3.11 or newer, and $python is not: make PYTHON=python3.12 …" >&2
+  echo "viscodex needs Python 3.11 or newer, and $python is not. If there is another: make venv PYTHON=python3.12" >&2
   exit 1
 fi
 # A checkout that was moved leaves a .venv whose scripts point elsewhere: begin again.
