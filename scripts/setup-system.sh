@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Bring the programs that viscodex runs beside Python: the browser, the sandbox, and for `test` the languages.
+# Bring what does not come from pip: Python itself, and the programs that viscodex runs beside it.
 #
-#   scripts/setup-system.sh demo|test
+#   scripts/setup-system.sh python     Python and its venv module
+#   scripts/setup-system.sh demo       and the browser and the sandbox
+#   scripts/setup-system.sh test       and the languages that answers are written in
 #
-# They are declared in src/viscodex/doctor/tools.txt. Where apt-get and root are at hand they are installed;
+# The programs are declared in src/viscodex/doctor/tools.txt. Where apt-get and root are at hand they are installed;
 # elsewhere this says what to type and goes on, and the tests that need them are skipped with the reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-groups="${1:?usage: scripts/setup-system.sh demo|test}"
+groups="${1:?usage: scripts/setup-system.sh python|demo|test}"
 [ "$groups" = test ] && groups="demo test"
 # A compiler in someone's home is of no use to the sandbox, which sees only the system's folders.
 system_path=/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin
@@ -39,8 +41,9 @@ install_with_apt() {
 }
 
 packages="" wanted=""
-# Python's venv module is a package of its own on Debian; setup-venv.sh does the rest of Python's side.
-"${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || packages=" python3 python3-venv"
+if ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
+  packages=" python3 python3-venv" wanted="  python3 python3-venv: runs viscodex, in an environment of its own"$'\n'
+fi
 while IFS='|' read -r group commands debian purpose elsewhere; do
   # shellcheck disable=SC2086  # a list of words
   if [[ " $groups " == *" $group "* ]] && ! any_is_there $commands; then
