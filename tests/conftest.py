@@ -1,4 +1,4 @@
-"""What every test may rely on: no network, no display, a clean console, and GPU tests skipped where there is none."""
+"""What every test may rely on: no network, no display, a clean console, and tiny real checkpoints to read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import os
 os.environ |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from viscodex.core import console
+
+if TYPE_CHECKING:
+    from viscodex.model.tiny import Trio
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -44,3 +48,22 @@ def _console_as_new() -> Iterator[None]:
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trio]:
+    """`tiny(family="qwen2_5_vl", layout="hub", …)`: the arguments of `write_trio`. The same ones give the same folders.
+
+    Read-only: copy a checkpoint (`shutil.copytree`) before changing it.
+    """
+    written: dict[Any, Trio] = {}
+
+    def write(family: str = "qwen2_5_vl", **options: Any) -> Trio:
+        from viscodex.model.tiny import write_trio
+
+        key = (family, *sorted(options.items()))
+        if key not in written:
+            written[key] = write_trio(tmp_path_factory.mktemp("tiny") / family, family, **options)
+        return written[key]
+
+    return write
