@@ -6,7 +6,8 @@ BENCHMARKS ?= startup
 
 BIN := .venv/bin
 # The environment is made anew when what it was made from changes, or when the checkout moves.
-VENV := .venv/.made-from-$(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' -)
+SOURCES := pyproject.toml constraints.txt $(wildcard src/viscodex/*/*.c)
+VENV := .venv/.made-from-$(shell { cat $(SOURCES); pwd; } | cksum | tr ' ' -)
 # Each pytest worker keeps to one thread, so that they do not fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 

@@ -10,7 +10,7 @@ import typer
 
 from viscodex.cli import app
 from viscodex.cli.recipes import CLASSES, recipe_class
-from viscodex.core.recipe import header, packaged, recipe_name
+from viscodex.core.recipe import packaged, recipe_name
 from viscodex.core.reference import keys_of
 
 DOCS = Path(__file__).parent
@@ -39,7 +39,7 @@ def recipe_lines() -> Iterator[str]:
                 ("key", "type", "default", "meaning"), [_literal(*key) for key in keys_of(recipe_class(job))]
             )
         for path in files:
-            yield from ("", f"### {recipe_name(path)}", "", header(path), "", "```toml")
+            yield from ("", f"### {recipe_name(path)}", "", "```toml")
             yield from path.read_text(encoding="utf-8").removeprefix("\n").splitlines()
             yield "```"
 
@@ -63,7 +63,8 @@ def _command(command: Any, name: str) -> Iterator[str]:
     yield from ("", *(command.help or "").strip().splitlines(), "")
     yield from ("```", " ".join(command.get_usage(context).split()).removeprefix("Usage: "), "```", "")
     records = [param.get_help_record(context) for param in command.params if not getattr(param, "hidden", False)]
-    yield from table(("", ""), [(f"`{left}`", right) for left, right in filter(None, records)])
+    rows = [(f"`{left}`", right) for left, right in filter(None, records)]
+    yield from table(("argument or option", ""), rows) if rows else ()
     if command.epilog:
         yield from ("", command.epilog)
     for verb, below in sorted(getattr(command, "commands", {}).items()):

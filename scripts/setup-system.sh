@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bring what does not come from pip: Python itself, and the programs that viscodex runs beside it.
 #
-#   scripts/setup-system.sh python     Python and its venv module
+#   scripts/setup-system.sh build      Python, its venv module, a C compiler
 #   scripts/setup-system.sh demo       and the browser and the sandbox
 #   scripts/setup-system.sh test       and the languages that answers are written in
 #
@@ -10,8 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-groups="${1:?usage: scripts/setup-system.sh python|demo|test}"
-[ "$groups" = test ] && groups="demo test"
+groups="${1:?usage: scripts/setup-system.sh build|demo|test}"
+case "$groups" in
+  demo) groups="build demo" ;;
+  test) groups="build demo test" ;;
+esac
 # A compiler in someone's home is of no use to the sandbox, which sees only the system's folders.
 system_path=/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin
 

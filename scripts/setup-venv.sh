@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/setup-system.sh python
+scripts/setup-system.sh build
 python="${PYTHON:-python3}"
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "viscodex needs Python 3.11 or newer, and $python is not. If there is another: make venv PYTHON=python3.12" >&2

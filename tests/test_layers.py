@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sandbox": {"core"},
     "model": {"core", "checkpoint"},
     **{job: {"core"} | CAPABILITIES for job in JOBS},
-    "doctor": {"core"} | CAPABILITIES,
+    "doctor": {"core"} | CAPABILITIES | JOBS,
     "pocket": EVERYTHING - {"cli"},
     "demo": EVERYTHING - {"cli"},
     "cli": EVERYTHING,

@@ -243,5 +243,12 @@ def test_pins_are_read_from_constraints(repository):
 
 def test_every_tool_is_whole():
     for tool in tools.declared().values():
-        assert tool.group in ("demo", "test")
+        assert tool.group in ("build", "demo", "test")
         assert tool.commands and tool.packages and tool.purpose
+
+
+@pytest.mark.parametrize(("kernel", "status"), [(object(), "ok"), (None, "optional")])
+def test_the_compiled_kernel_is_looked_for(monkeypatch, kernel, status):
+    monkeypatch.setattr("viscodex.merge.kernel.library", lambda: kernel)
+    (found,) = packages.kernel()
+    assert found.status == status

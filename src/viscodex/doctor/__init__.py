@@ -16,6 +16,7 @@ CHECKS: list[Check] = [
     machine.gpu,
     machine.hub,
     packages.requirements,
+    packages.kernel,
     tools.browser,
     tools.sandbox,
     tools.languages,

@@ -28,6 +28,18 @@ def requirements() -> Iterator[Finding]:
             yield _look(requirement, tested.get(_normal(requirement.name)))
 
 
+def kernel() -> Iterator[Finding]:
+    """The compiled inner loop of merging, which an installation without a C compiler leaves out."""
+    from viscodex.merge.kernel import library
+
+    purpose = "merging bfloat16 models several times faster than numpy does"
+    if library() is not None:
+        yield Finding(SECTION, "merge kernel", "ok", "compiled", purpose)
+    else:
+        fix = "with a C compiler: pip install --no-deps --force-reinstall -e ."
+        yield Finding(SECTION, "merge kernel", "optional", "not compiled; numpy does its work", purpose, fix)
+
+
 def tested_versions(path: Path = CONSTRAINTS) -> dict[str, str]:
     """Package → version from constraints.txt; empty when there is none."""
     if not path.is_file():

@@ -95,7 +95,7 @@ def can_unshare(bwrap: str) -> bool:
 
 def languages() -> Iterator[Finding]:
     for tool in declared().values():
-        if tool.group != "test":
+        if tool.group == "demo":
             continue
         if tool.path is None:
             yield Finding("Languages", tool.commands[0], "optional", "not found", tool.purpose, tool.fix)
