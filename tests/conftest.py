@@ -1,19 +1,53 @@
-"""Shared by every room: tiny real checkpoints, written once per session and never changed."""
+"""What every test may rely on: no network, no display, a clean console, and tiny real checkpoints to read."""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: no test looks for the network
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Before anything of transformers, matplotlib or torch is imported.
+os.environ |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+
+from viscodex.core import console
 
 if TYPE_CHECKING:
     from viscodex.model.tiny import Trio
+
+REPOSITORY = Path(__file__).parent.parent
+
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)  # a busy machine is not a failure
+hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not for_gpu:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in for_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _console_as_new() -> Iterator[None]:
+    console.configure()
+    yield
+    console.configure()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
 
 
 @pytest.fixture(scope="session")
