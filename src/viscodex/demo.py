@@ -6,7 +6,7 @@ The models here are tiny and random: every file, process and line of code is the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Section:
     command: str = ""
     lines: list[str] = field(default_factory=list)
     header: tuple[str, ...] = ()
-    rows: list[tuple[str, ...]] = field(default_factory=list)
+    rows: Sequence[tuple[str, ...]] = ()
     pictures: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
@@ -135,12 +135,10 @@ def merge_models(out: Path) -> Section:
         "The backbone is the weighted sum of two; vision encoder, projector and the rows of vision tokens are the "
         "VLM's, byte for byte. The folder loads wherever the VLM loads."
     )
-    command = f"viscodex merge task-arithmetic --set vlm=demo/tiny/vlm --set code=demo/tiny/code --lambda {LAMBDA} --out demo/merged"
-    links = [
-        ("merged/merge_report.html", "merge report"),
-        ("merged/README.md", "model card"),
-        ("merged/merge.json", "merge.json"),
-    ]
+    models = "--set vlm=demo/tiny/vlm --set code=demo/tiny/code"
+    command = f"viscodex merge task-arithmetic {models} --lambda {LAMBDA} --out demo/merged"
+    pages = {"merge_report.html": "merge report", "README.md": "model card", "merge.json": "merge.json"}
+    links = [(f"merged/{file}", title) for file, title in pages.items()]
     return Section(
         "Merge", text, command, [check, f"content hash {digest}"], ("part", "tensors", ""), rows, links=links
     )
