@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST = 300  # characters of a name that came from a file
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
     """Text from a file or a path, safe to print: on one line, control characters as escapes, not too long."""
     if len(text) > longest:
-        text = f"{text[: longest - 60]} … {text[-40:]}"
+        text = f"{text[: longest * 3 // 4]} … {text[-longest // 8 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -181,11 +181,6 @@ class _Planner:
         if found is None:
             self.problems.append(Problem("missing backbone tensor", f"{role}: {name}"))
             return None
-        for owner, tensor in (("vlm", info), (role, found)):
-            if tensor.dtype not in FLOATS:
-                what = "a backbone tensor is quantised or no float"
-                self.problems.append(Problem(what, f"{owner}: {name} is {tensor.dtype}", "merge the bf16 release"))
-                return None
         if name in (EMBEDDING, HEAD) and len(info.shape) == len(found.shape) == 2 and info.shape[1] == found.shape[1]:
             return Source(model, found, self._rows(model, info.shape[0], found.shape[0]))
         if found.shape != info.shape:
