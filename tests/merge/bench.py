@@ -119,7 +119,7 @@ def bench(tiny, tmp_path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def run(capsys) -> Callable[[list[str]], Ended]:
+def cli(capsys) -> Callable[[list[str]], Ended]:
     """Run the command line in this process."""
 
     def call(arguments: list[str]) -> Ended:
@@ -135,13 +135,13 @@ def run(capsys) -> Callable[[list[str]], Ended]:
 
 
 @pytest.fixture
-def refused(bench, run) -> Callable[..., str]:
+def refused(bench, cli) -> Callable[..., str]:
     """Merge, insist on being refused properly, and give the error text."""
 
     def check(arguments: list[str] | None = None) -> str:
         before = snapshot(bench.folder)
         open_files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-        ended = run(arguments or bench.arguments())
+        ended = cli(arguments or bench.arguments())
         assert ended.code in (1, 2), ended
         assert ended.out == ""
         check_page(ended.err)

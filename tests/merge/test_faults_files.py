@@ -68,7 +68,10 @@ SHARDS = {
     "overlap": (lambda b: b.header("vlm", lambda h: shift(h, -2)), ("overlapping tensors", "vlm", SHARD)),
     "gap": (lambda b: b.header("vlm", lambda h: shift(h, 2)), ("unused bytes between tensors", "vlm", SHARD)),
     "gap at the start": (lambda b: b.header("code", lambda h: shift(h, 2, 0)), ("unused bytes", "code", SHARD)),
-    "wrong dtype": (lambda b: b.header("code", lambda h: edit(h, dtype="F32")), ("do not fit its shape", "code", "F32")),
+    "wrong dtype": (
+        lambda b: b.header("code", lambda h: edit(h, dtype="F32")),
+        ("do not fit its shape", "code", "F32"),
+    ),
     "unknown dtype": (lambda b: b.header("code", lambda h: edit(h, dtype="F7")), ("unknown dtype", "code", "F7")),
     "dtype is a list": (lambda b: b.header("code", lambda h: edit(h, dtype=["BF16"])), ("unknown dtype", "code")),
     "other shape": (lambda b: b.header("code", lambda h: edit(h, shape=[3, 5])), ("do not fit its shape", "[3, 5]")),
@@ -118,10 +121,13 @@ SHARDS = {
 INDEX = "model.safetensors.index.json"
 INDEXES = {
     "no JSON": (lambda b: (b.code / INDEX).write_text("{"), (INDEX, "not valid JSON", "line 1")),
-    "not UTF-8": (lambda b: (b.code / INDEX).write_bytes(b"\xff\x00"), (INDEX, "not UTF-8")),
+    "not UTF-8": (lambda b: (b.code / INDEX).write_bytes(b'{"\xff": 1}'), (INDEX, "not UTF-8")),
     "deep": (lambda b: (b.code / INDEX).write_text("[" * 99_999), (INDEX, "not JSON that can be read")),
     "no weight_map": (lambda b: (b.code / INDEX).write_text("{}"), ("code", INDEX, "no weight_map")),
-    "a file outside": (lambda b: b.index("vlm", lambda m: m.update(x="../code/" + SHARD)), ("outside the folder", "../code")),
+    "a file outside": (
+        lambda b: b.index("vlm", lambda m: m.update(x="../code/" + SHARD)),
+        ("outside the folder", "../code"),
+    ),
     "an absolute file": (lambda b: b.index("vlm", lambda m: m.update(x="/etc/passwd")), ("outside the folder", "/etc")),
     "escape in a name": (lambda b: b.index("vlm", lambda m: m.update(x="\x1b[31m.safetensors")), ("\\x1b[31m",)),
     "tensor not in its shard": (
@@ -137,7 +143,7 @@ INDEXES = {
         ("its shard does not hold", "100000 cases"),
     ),
     "a pipe": (lambda b: ((b.vlm / INDEX).unlink(), os.mkfifo(b.vlm / INDEX)), (INDEX, "not a regular file")),
-    "missing": (lambda b: (b.vlm / INDEX).unlink(), ("several shards but no", str("vlm"))),
+    "missing": (lambda b: (b.vlm / INDEX).unlink(), ("several shards but no", "vlm")),
 }
 
 CONFIGS = {
@@ -170,7 +176,10 @@ CONFIGS = {
         ("config.json and the tensors disagree", "hidden size 1000"),
     ),
     "rope_theta as text": (lambda b: b.config("code", rope_theta="big"), ("rope_theta = 'big'", "code")),
-    "text_config is a list": (lambda b: b.config("vlm", text_config=[1]), ("text_config in config.json is not an object",)),
+    "text_config is a list": (
+        lambda b: b.config("vlm", text_config=[1]),
+        ("text_config in config.json is not an object",),
+    ),
     "tied is a word": (lambda b: b.config("code", tie_word_embeddings="false"), ("tie_word_embeddings = 'false'",)),
 }
 

@@ -49,7 +49,10 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder, known by its config and headers. `tensors` keeps the order of the files."""
+    """A model folder, known by its config and headers. `tensors` keeps the order of the files.
+
+    `role` ("vlm", "code", …) is how messages call it; `stamps` holds size and time of each shard when it was read.
+    """
 
     path: Path
     config: Mapping[str, Any]
@@ -57,7 +60,9 @@ class Checkpoint:
     geometry: Geometry
     tensors: Mapping[Key, TensorInfo]
     buffers: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    role: str = ""
+    stamps: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def find(self, key: Key) -> TensorInfo | None:
         """The tensor of a key; a tied lm_head that is not on disk is the embedding."""
@@ -91,21 +96,36 @@ def open_checkpoint(path: Path, role: str = "") -> Checkpoint:
     if family is None:
         refuse(problems)
         raise AssertionError("unreachable")
-    entries = _read_shards(path, problems)
+    weight_map = _read_index(path, problems)
+    shards = sorted(set(weight_map.values())) if weight_map is not None else _single_shard(path, problems)
+    stamps = {shard: stamp(path / shard) for shard in shards}  # before the headers, so that no change is missed
+    entries = _read_shards(path, shards, weight_map, problems)
     problems = [replace(problem, where=": ".join(filter(None, (role, problem.where)))) for problem in problems]
     tensors, buffers = _sort_into_parts(entries, family, role, problems)
     geometry = read_geometry(config, family, role, problems)
     if not problems:  # what is missing follows from the faults already listed
         _check_complete(tensors, geometry, role, problems)
     tensors = _mark_tied(tensors, geometry)
-    return Checkpoint(path, config, family, geometry, tensors, buffers, tuple(problems))
+    return Checkpoint(path, config, family, geometry, tensors, buffers, tuple(problems), role, stamps)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does: its size and the time it was written; (−1, −1) for no file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def read_into(file: int, buffer: memoryview, offset: int, what: str) -> None:
     """Fill `buffer` from an open file at `offset`; a file that became shorter is an error that names it."""
     done = 0
     while done < len(buffer):
-        count = os.preadv(file, [buffer[done:]], offset + done)
+        try:
+            count = os.preadv(file, [buffer[done:]], offset + done)
+        except OSError as error:
+            raise VisCodexError(f"cannot read: {error.strerror}", where=what) from error
         if count == 0:
             raise VisCodexError("the file became shorter while it was read", where=what)
         done += count
@@ -149,9 +169,9 @@ def _refuse_quantised(config: Mapping[str, Any], path: Path) -> None:
             raise VisCodexError(f"the checkpoint is quantised ({visible(str(method))})", str(path), _BF16_RELEASE)
 
 
-def _read_shards(path: Path, problems: list[Problem]) -> list[tuple[str, Entry]]:
-    weight_map = _read_index(path, problems)
-    shards = sorted(set(weight_map.values())) if weight_map is not None else _single_shard(path, problems)
+def _read_shards(
+    path: Path, shards: list[str], weight_map: Mapping[str, str] | None, problems: list[Problem]
+) -> list[tuple[str, Entry]]:
     found: list[tuple[str, Entry]] = []
     for shard in shards:
         if weight_map is not None and not _is_there(path / shard):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.reader import Checkpoint
@@ -38,6 +39,11 @@ class RowMap:
     def identity(self) -> bool:
         found = self.rows >= 0
         return bool((self.rows[found] == np.nonzero(found)[0]).all())
+
+    @property
+    def digest(self) -> str:
+        """A hash of the rows."""
+        return xxhash.xxh3_128_hexdigest(self.rows.tobytes())
 
     @property
     def vlm_only(self) -> int:
