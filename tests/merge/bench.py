@@ -138,11 +138,11 @@ def cli(capsys) -> Callable[[list[str]], Ended]:
 def refused(bench, cli) -> Callable[..., str]:
     """Merge, insist on being refused properly, and give the error text."""
 
-    def check(arguments: list[str] | None = None) -> str:
+    def check(arguments: list[str] | None = None, code: int | None = None) -> str:
         before = snapshot(bench.folder)
         open_files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         ended = cli(arguments or bench.arguments())
-        assert ended.code in (1, 2), ended
+        assert ended.code in ((1, 2) if code is None else (code,)), ended
         assert ended.out == ""
         check_page(ended.err)
         assert snapshot(bench.folder) == before, "something was written, or an input changed"

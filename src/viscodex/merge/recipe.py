@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from viscodex.core.recipe import Recipe
 from viscodex.merge.weights import Anchors, Patterns, Weight
@@ -51,7 +52,23 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) and value else value or []
 
 
-WeightField = Annotated[float | Anchors | Patterns, Field(union_mode="left_to_right")]
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_anchors(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _weight_shape(value: Any) -> Any:
+    """One message for a union of three types."""
+    entries = value.values() if isinstance(value, dict) else [value]
+    if value is None or all(_is_number(entry) or _is_anchors(entry) for entry in entries):
+        return value
+    raise ValueError("a weight is a number, a list of numbers (anchors), or a table of name patterns and these")
+
+
+WeightField = Annotated[float | Anchors | Patterns, Field(union_mode="left_to_right"), BeforeValidator(_weight_shape)]
 
 
 class MergeRecipe(Recipe):
@@ -99,12 +116,12 @@ class MergeRecipe(Recipe):
 
     @field_validator("lam", "weights")
     @classmethod
-    def _finite(cls, value: Any) -> Any:
-        for weight in value if isinstance(value, list) else [value]:
-            if any(n != n or n in (float("inf"), float("-inf")) for n in _numbers(weight)):
-                raise ValueError("weights must be finite numbers")
+    def _finite(cls, value: Any, info: ValidationInfo) -> Any:
+        for weight in (value or []) if info.field_name == "weights" else [value]:
             if weight in ([], {}) or (isinstance(weight, dict) and [] in weight.values()):
                 raise ValueError("a weight must not be empty")
+            if not all(math.isfinite(number) for number in _numbers(weight)):
+                raise ValueError("weights must be finite numbers")
         return value
 
     @model_validator(mode="after")
