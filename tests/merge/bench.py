@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from viscodex.cli import main
+from viscodex.merge.plan import MergePlan, plan_merge
+from viscodex.merge.recipe import MergeRecipe
 
 INDEX = "model.safetensors.index.json"
 ROLES = ("vlm", "code", "base")
@@ -161,3 +165,46 @@ def check_page(text: str) -> None:
     for word in ("Traceback", "Error:", 'File "', "Warning"):
         assert word not in text
     assert all(line.isprintable() for line in lines), text
+
+
+def plan_of(bench: Bench, **settings: Any) -> MergePlan:
+    """The plan that `bench.arguments()` makes."""
+    values = {"vlm": str(bench.vlm), "code": str(bench.code), "method": "task_arithmetic", "lambda": 0.7}
+    return plan_merge(MergeRecipe.parse(values | {"name": "task-arithmetic"} | settings, where="test"), None)
+
+
+def start(arguments: list[str], prepare: Callable[[], object], log: Path) -> int:
+    """Run the command line in a child process, after `prepare` has taken something away from it; gives its id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 99
+    try:
+        sys.stderr = sys.stdout = log.open("w")
+        prepare()
+        main(arguments)
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except BaseException:  # noqa: BLE001 (the parent reads it)
+        traceback.print_exc(file=sys.stderr)
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def ended(child: int, log: Path) -> Ended:
+    """Wait for a child of `start`."""
+    _, status = os.waitpid(child, 0)
+    return Ended(os.waitstatus_to_exitcode(status), "", log.read_text())
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Callable[..., Ended]:
+    """Run the command line in a child process from which `prepare` takes something away."""
+
+    def run(arguments: list[str], prepare: Callable[[], object]) -> Ended:
+        log = tmp_path / "log"
+        return ended(start(arguments, prepare, log), log)
+
+    return run

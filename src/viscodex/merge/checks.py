@@ -59,8 +59,10 @@ def require_unchanged(models: Iterable[Checkpoint]) -> None:
 
 def _held(partial: Path) -> int:
     """Bytes on disk that an unfinished run of this merge has taken already."""
-    files = partial.rglob("*") if partial.is_dir() else ()
-    return sum(path.lstat().st_blocks * 512 for path in files if path.is_file())
+    try:
+        return sum(path.lstat().st_blocks * 512 for path in partial.rglob("*") if path.is_file())
+    except OSError:  # none, or another process is publishing it just now
+        return 0
 
 
 def _is_there(path: Path) -> bool:
