@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -98,10 +99,16 @@ def trim_thresholds(stream: BlockStream, options: Options) -> list[float]:
 
 
 def breadcrumb_thresholds(stream: BlockStream, options: Options) -> list[tuple[float, float]]:
-    """Per model (low, high) for shares γ + density and γ; high is infinite when γ n < 1."""
-    shares = [options["gamma"] + options["density"], options["gamma"]]
-    limits = magnitude_limits(lambda: (b.tasks() for b in stream()), shares)
-    return [(low, high if high > 0 and options["gamma"] > 0 else float("inf")) for low, high in limits]
+    """Per model (low, high): of n elements the ⌊γ n⌋ largest lie at or above `high`, the next density · n above `low`.
+
+    `high` is infinite when γ n < 1, and when most elements are zero.
+    """
+    gamma, density = options["gamma"], options["density"]
+    limits = _limits_at(
+        lambda: (b.tasks() for b in stream()),
+        lambda count: [rank_of(gamma + density, count), math.floor(gamma * count * (1 + 1e-12))],
+    )
+    return [(low, high if high > 0 else math.inf) for low, high in limits]
 
 
 def sce_statistics(stream: BlockStream, options: Options) -> tuple[float, list[float]]:
@@ -113,17 +120,28 @@ def sce_statistics(stream: BlockStream, options: Options) -> tuple[float, list[f
     return limit, list(np.atleast_1d(np.asarray(sums)))
 
 
+def rank_of(share: float, count: int) -> int:
+    """How many of `count` elements a share is, rounded up: 0.07 of 100 are 7, though in floats 0.07 · 100 > 7."""
+    return min(math.ceil(share * count * (1 - 1e-12)), count)
+
+
 def magnitude_limits(
     stream: Callable[[], Iterable[Sequence[NDArray[Any]]]], shares: Sequence[float]
 ) -> list[tuple[float, ...]]:
-    """Exact magnitude at rank ⌈share · n⌉ from the largest, for each array of a stream and each share.
+    """Exact magnitude at rank ⌈share · n⌉ from the largest, for each array of a stream and each share."""
+    return _limits_at(stream, lambda count: [rank_of(share, count) for share in shares])
+
+
+def _limits_at(
+    stream: Callable[[], Iterable[Sequence[NDArray[Any]]]], ranks_of: Callable[[int], Sequence[int]]
+) -> list[tuple[float, ...]]:
+    """Magnitudes at ranks from the largest (1), for each array of a stream; rank 0 is infinity.
 
     Two readings of the stream instead of a sort: as bit patterns, float32 magnitudes order like integers, so a
     histogram of the upper 16 bits finds the bin of the rank, and one of the lower 15 bits the value within it.
     """
     coarse = _histograms(stream, None)
-    count = int(coarse[0].sum())
-    ranks = [min(max(int(np.ceil(share * count)), 0), count) for share in shares]
+    ranks = ranks_of(int(coarse[0].sum()))
     bins = [[_bin_at(histogram, rank) for rank in ranks] for histogram in coarse]
     fine = _histograms(stream, bins)
     limits = []
@@ -132,7 +150,7 @@ def magnitude_limits(
         for which, (top, before) in enumerate(model_bins):
             low, _ = _bin_at(fine[index * len(ranks) + which], ranks[which] - before)
             bits = np.array([(top << 15) | low], dtype=np.uint32)
-            values.append(float(bits.view(np.float32)[0]) if ranks[which] > 0 else float("inf"))
+            values.append(float(bits.view(np.float32)[0]) if ranks[which] > 0 else math.inf)
         limits.append(tuple(values))
     return limits
 
