@@ -94,9 +94,8 @@ def encode(values: NDArray[Any], dtype: DType, out: Words) -> None:
     half += np.uint32(0x7FFF)
     half >>= np.uint32(16)
     out[...] = half
-    nan = np.isnan(rounded)
-    if nan.any():  # adding 0x7FFF has carried the largest of them into the sign, and on to zero
-        out[nan] = _BF16_NAN
+    if rounded.size and np.isnan(rounded.max()):  # adding 0x7FFF may have carried one into the sign, and on to zero
+        out[np.isnan(rounded)] = _BF16_NAN
 
 
 def has_nonfinite(words: Words, dtype: DType) -> bool:

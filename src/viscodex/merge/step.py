@@ -79,6 +79,8 @@ class StepWriter:
         """Combine elements [start, stop) for every variant, check them, write them."""
         step, operands, dtype = self.step, self._operands(), FLOATS[self.step.out.dtype]
         words = operands.read(part)
+        if whole and (fault := operands.nonfinite(words)):  # before the long work
+            raise fault
         size = (part[1] - part[0]) * dtype.bytes
         buffers = [self.inputs.buffer(100 + variant, size) for variant in range(len(self.files))]
         outs = [np.frombuffer(buffer, dtype=dtype.words) for buffer in buffers]
