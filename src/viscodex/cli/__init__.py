@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from viscodex.cli import doctor, generate, merge, recipes, tiny
+from viscodex.cli import demo, doctor, generate, merge, recipes, tiny
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.version import __version__
@@ -48,6 +48,7 @@ generate.register(app)
 tiny.register(app)
 recipes.register(app)
 doctor.register(app)
+demo.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -104,9 +104,9 @@ NeedsBase = Literal["never", "unless weights sum to 1", "always"]
 class Method:
     """How the engine runs a method.
 
-    `combine(block, weights, stats, options)` gives the merged values of a block; `measure(stream, options)` first
-    reads the tensor (or, with scope "model", the whole backbone) and gives `stats`. `whole`: blocks are whole tensors.
-    `coefficients` is there when the method is a weighted sum, which then needs no blocks of floats.
+    `combine(block, weights, stats, options)` gives the merged values of a block. `measure(stream, options)` reads the
+    tensor first (or, with scope "model", the whole backbone), as numpy arrays, and gives `stats`. `whole`: blocks are
+    whole weight matrices. `coefficients` is there when the method is a weighted sum, which needs no floats in between.
     """
 
     combine: Callable[[Block, Sequence[float], Any, Mapping[str, float]], Array]

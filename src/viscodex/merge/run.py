@@ -17,7 +17,7 @@ from viscodex.checkpoint.writer import ShardPlan, create_shard, write_index
 from viscodex.core import console
 from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.core.rundir import JsonLines, partial_path, publish, remove_tree, require_free
-from viscodex.merge.device import Device, open_device
+from viscodex.merge.device import Cpu, Device, open_device
 from viscodex.merge.plan import MergePlan, Step, require_sound, sources
 from viscodex.merge.record import Record, Summary, summarize
 from viscodex.merge.step import StepWriter
@@ -139,7 +139,7 @@ class _Engine:
         total: Any = 0.0
         for step in self.plan.steps:
             if step.action == "merge":
-                operands = Operands(self.inputs, step, self.device, self.plan.recipe.seed)
+                operands = Operands(self.inputs, step, Cpu(), self.plan.recipe.seed)
                 total = total + method.measure(partial(operands.stream, (0, step.tuned[0].info.elements)), {})
         self.model_stats = total
 

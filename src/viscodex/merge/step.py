@@ -64,11 +64,12 @@ class StepWriter:
         return self.plan.method.whole and self.step.key.startswith("model.layers.") and len(self.step.out.shape) == 2
 
     def _measured(self) -> None:
-        operands, elements = self._operands(), self.step.tuned[0].info.elements
+        elements = self.step.tuned[0].info.elements
         if self._is_whole():
             self._merge((0, elements), None, whole=True)
             return
         measure = self.plan.method.measure
+        operands = Operands(self.inputs, self.step, Cpu(), self.plan.recipe.seed)
         stats = measure(partial(operands.stream, (0, elements)), self.plan.options) if measure else None
         for part in chunks(elements, operands.shape[1]):
             self._merge(part, stats)

@@ -104,7 +104,8 @@ def vlm_model(family: str, size: Size) -> tuple[Any, dict[str, tuple[int, ...]]]
     """The VLM's configuration and the shape of every saved tensor, by its name in memory."""
     kind = FAMILIES[family]
     tokenizer = tiny_tokenizer.build(kind.special)
-    ids = {token: tokenizer.token_to_id(token) or 0 for token in kind.special}
+    vocabulary = tokenizer.get_vocab()
+    ids = {token: vocabulary[token] for token in kind.special}
     values = kind.vlm(size, ids) | {"tie_word_embeddings": size.tied}
     config = transformers.AutoConfig.for_model(family, **values)
     return config, _shapes(transformers.AutoModelForImageTextToText, config, size.tied)
