@@ -16,6 +16,7 @@ from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.core.sample import Image
 from viscodex.model.load import load_model
 from viscodex.model.processor import count_image_tokens, load_processor, picture_size, save_processor
+from viscodex.model.supervised import answer_mask
 from viscodex.model.tiny_families import FAMILIES
 
 SEEING = [family for family in FAMILIES if family != "mistral3"]
@@ -139,3 +140,24 @@ def test_size_is_read_without_decoding(encoded, tmp_path):
     broken.write_bytes(b"no picture")
     with pytest.raises(VisCodexError, match="not a readable picture"):
         picture_size(Image(path=str(broken)))
+
+
+def test_the_answer_mask_covers_the_answers_and_their_ends(tiny):
+    processor = load_processor(tiny().vlm)
+    turns = [
+        {"role": "user", "content": "Say assistant twice."},
+        {"role": "assistant", "content": "assistant\nassistant"},
+        {"role": "user", "content": "And now?"},
+        {"role": "assistant", "content": "```html\n<p>\n```"},
+    ]
+    tokens = processor.tokenizer(processor.apply_chat_template(turns, tokenize=False)).input_ids
+    mask = answer_mask(tokens, processor.tokenizer)
+    learnt = [token for token, is_learnt in zip(tokens, mask, strict=True) if is_learnt]
+    assert processor.tokenizer.decode(learnt) == "assistant\nassistant<|im_end|>```html\n<p>\n```<|im_end|>"
+
+
+def test_the_answer_mask_of_an_unfinished_conversation(tiny):
+    tokenizer = load_processor(tiny().vlm).tokenizer
+    assert not any(answer_mask(tokenizer("<|im_start|>user\nHi<|im_end|>\n").input_ids, tokenizer))
+    cut = tokenizer("<|im_start|>assistant\nHi").input_ids
+    assert tokenizer.decode([t for t, m in zip(cut, answer_mask(cut, tokenizer), strict=True) if m]) == "Hi"

@@ -18,12 +18,12 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token each time (greedy).")
-    top_p: float = Field(1.0, gt=0, le=1, description="Only the likeliest tokens that make up this probability.")
-    max_new_tokens: int = Field(4096, ge=1, description="Where an answer is cut; it then finishes by length.")
+    temperature: float = Field(default=0.0, ge=0, description="0 takes the likeliest token each time (greedy).")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="Only the likeliest tokens that reach this probability.")
+    max_new_tokens: int = Field(default=4096, ge=1, description="Where an answer is cut; it then finishes by length.")
     seed: int = 0
-    stop: tuple[str, ...] = Field((), description="Texts that end an answer; they are not part of it.")
-    n: int = Field(1, ge=1, description="Answers for each sample.")
+    stop: tuple[str, ...] = Field(default=(), description="Texts that end an answer; they are not part of it.")
+    n: int = Field(default=1, ge=1, description="Answers for each sample.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

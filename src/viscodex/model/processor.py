@@ -115,5 +115,11 @@ def picture_size(image: Image) -> tuple[int, int]:
     try:
         with PIL.Image.open(io.BytesIO(image.read())) as picture:
             return picture.height, picture.width
+    except PIL.UnidentifiedImageError as error:
+        raise VisCodexError("not a readable picture: no known format", where=_named(image)) from error
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise VisCodexError(f"not a readable picture: {error}", where=image.path or "embedded bytes") from error
+        raise VisCodexError(f"not a readable picture: {error}", where=_named(image)) from error
+
+
+def _named(image: Image) -> str:
+    return image.path or "embedded bytes"
