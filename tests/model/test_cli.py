@@ -155,6 +155,22 @@ def test_as_a_process(model, picture):
     assert done.stderr.decode().startswith("loading ")
 
 
+def test_large_pictures_can_be_scaled_down(capsys, tiny, picture):
+    words = ["generate", picture, "--model", tiny().vlm, "--max-new-tokens", "1", "--json", "--kind", "qa"]
+    _, whole, _ = run(capsys, *words)
+    code, small, _ = run(capsys, *words, "--max-pixels", "3136")
+    tokens = [json.loads(out)["usage"]["prompt_tokens"] for out in (whole, small)]
+    assert code == 0
+    assert tokens[0] - tokens[1] == 12 - 2  # 84 × 112 pixels are 3 × 4 tokens; at 28 × 56 they are 1 × 2
+
+
+def test_light_rooms_do_not_load_torch():
+    light = "viscodex.cli, viscodex.model.prompts, viscodex.model.live, viscodex.model.standins"
+    check = f"import sys, {light}; sys.exit(bool({{'torch', 'transformers', 'numpy'}} & set(sys.modules)))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", check], env=environment).returncode == 0
+
+
 def test_tiny(capsys, tmp_path):
     code, out, _ = run(capsys, "tiny", tmp_path / "trio", "--family", "qwen3_vl", "--tied", "--shards", "1")
     assert code == 0
