@@ -15,6 +15,7 @@ import pytest
 from viscodex import cli
 from viscodex.core.sample import Image, Sample
 from viscodex.model.prompts import task
+from viscodex.model.tiny_families import FAMILIES
 
 PAGE = "<!DOCTYPE html>\n<html>\n<body>\n<p>Some text.</p>\n</body>\n</html>"
 PROGRAM = "import numpy as np\n\nprint(np.pi)"
@@ -179,3 +180,8 @@ def test_tiny(capsys, tmp_path):
     code, _, err = run(capsys, "tiny", tmp_path / "trio")
     assert code == 2
     assert "not empty" in err
+
+
+def test_tiny_names_every_family(capsys):
+    _, out, _ = run(capsys, "tiny", "--help")
+    assert all(family in " ".join(out.replace("│", " ").split()) for family in FAMILIES)
