@@ -10,9 +10,9 @@ import typer
 
 from viscodex.core import console, rundir
 from viscodex.core.errors import UsageError, VisCodexError, did_you_mean
-from viscodex.core.sample import KINDS, Image, Kind, Sample
 
 if TYPE_CHECKING:
+    from viscodex.core.sample import Kind, Sample
     from viscodex.model.generate import Completion, Sampling, Stream
 
 
@@ -57,6 +57,8 @@ def generate(
 
 
 def _kind(word: str) -> Kind:
+    from viscodex.core.sample import KINDS  # pydantic: not for --help
+
     for kind in KINDS:
         if word == kind:
             return kind
@@ -65,6 +67,7 @@ def _kind(word: str) -> Kind:
 
 def _sample(paths: list[str], kind: Kind, prompt: str) -> Sample:
     """The task; pictures that cannot be read are refused before a model is loaded."""
+    from viscodex.core.sample import Image
     from viscodex.model.prompts import task
 
     if not paths and not prompt:
