@@ -32,6 +32,7 @@ def generate(
     raw: bool = typer.Option(False, "--raw", help="The whole answer as it comes, not its code alone."),
     json: bool = typer.Option(False, "--json", help="The answer with its code, finish, tokens and time as JSON."),
     out: Path = typer.Option(None, metavar="FILE", help="Write there instead of stdout."),
+    max_pixels: int = typer.Option(None, min=1, help="Scale larger pictures down to this area (Qwen families)."),
     device: str = typer.Option("", help="cpu or cuda; unset, cuda if there is one."),
 ) -> None:
     """Write the code that a picture shows: screenshot to HTML, chart to Python. Only code goes to stdout."""
@@ -41,7 +42,7 @@ def generate(
 
     sampling = Sampling(temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, seed=seed)
     console.say(f"loading {model}")
-    stream = Local(model, device=device).stream(sample, sampling)
+    stream = Local(model, device=device, max_pixels=max_pixels).stream(sample, sampling)
     is_silent = json or out is not None
     completion = _show_raw(stream, is_silent) if raw else _show_code(stream, sample.kind, is_silent)
     _remark(completion, sampling)
