@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from viscodex.merge.plan import Source, Step, sources
 CHUNK_ELEMENTS = (
     1 << 20
 )  # at most 16 Mi by the spec; at 1 Mi the pieces stay in the cache between read and write (measured)
+CELL = 1 << 16  # elements whose random numbers are drawn together
 Range = tuple[int, int]
 
 
@@ -30,12 +33,27 @@ class Inputs:
 
     def __init__(self, models: Sequence[Checkpoint]) -> None:
         self.models = models
-        self.files = {(m, s): os.open(c.path / s, os.O_RDONLY) for m, c in enumerate(models) for s in c.shards}
+        self.files: dict[tuple[int, str], int] = {}
         self._local = threading.local()
+        for number, model in enumerate(models):
+            for shard in model.shards:
+                self.files[number, shard] = self._open(model.path / shard)
 
     def close(self) -> None:
         for file in self.files.values():
             os.close(file)
+
+    def _open(self, path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except OSError as error:
+            self.close()
+            hint = "ulimit -n 8192" if error.errno == errno.EMFILE else ""
+            raise VisCodexError(f"cannot open a shard: {error.strerror}", where=str(path), hint=hint) from error
+
+    def where(self, source: Source) -> str:
+        """A source's file and tensor name, for messages."""
+        return f"{self.models[source.model].path / source.info.shard}: {source.info.name}"
 
     def file_of(self, source: Source) -> int:
         return self.files[source.model, source.info.shard]
@@ -51,7 +69,7 @@ class Inputs:
         """Elements [start, stop) of a source, as the words of its dtype. Rows it does not have are left as zeros."""
         info, dtype = source.info, FLOATS[source.info.dtype]
         buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes)
-        file, name = self.file_of(source), f"{info.shard}: {info.name}"
+        file, name = self.file_of(source), self.where(source)
         if source.rows is None:
             read_into(file, buffer, info.start + part[0] * dtype.bytes, name)
         else:
@@ -81,6 +99,7 @@ class Operands:
         self.inputs, self.step, self.device, self.seed = inputs, step, device, seed
         self.shape = matrix_shape(step.tuned[0].info.shape)
         self.vlm_rows = vlm_only_rows(step)
+        self.cells: dict[int, tuple[int, NDArray[np.float32]]] = {}
 
     def read(self, part: Range) -> list[Words]:
         """The words of every source for elements [start, stop)."""
@@ -97,10 +116,28 @@ class Operands:
             yield (start, stop), self._block(place, [w[start:stop] for w in words], whole)
 
     def stream(self, whole_range: Range) -> Iterator[Block]:
-        """The blocks of a whole tensor, read again from disk."""
+        """The blocks of a whole tensor, read again from disk; a value that is no number is an error already here."""
         for part in chunks(whole_range[1], self.shape[1]):
-            for _, block in self.blocks(part, self.read(part)):
+            words = self.read(part)
+            if fault := self.nonfinite(words):
+                raise fault
+            for _, block in self.blocks(part, words):
                 yield block
+
+    def nonfinite(self, words: Sequence[Words], among: Sequence[int] | None = None) -> VisCodexError | None:
+        """The error for the first source (of those `among`) that holds NaN or Inf; None when all are finite."""
+        for number, source in enumerate(sources(self.step)):
+            if (among is None or number in among) and has_nonfinite(words[number], FLOATS[source.info.dtype]):
+                role = self.inputs.models[source.model].role
+                return VisCodexError(f"NaN or Inf in the {role}", self.inputs.where(source), "the file is damaged")
+        return None
+
+    def blame(self, words: Sequence[Words], dtype: str) -> VisCodexError:
+        """The error for a result that is not finite: which input is at fault, or that the format is too small."""
+        too_small = VisCodexError(
+            f"a merged value does not fit {dtype}", where=self.step.key, hint="--set dtype=bfloat16"
+        )
+        return self.nonfinite(words) or too_small
 
     def rows_in(self, place: Range) -> NDArray[np.bool_] | None:
         """Which rows of [start, stop) only the VLM has; None if there are none."""
@@ -130,10 +167,19 @@ class Operands:
                 array.reshape(-1, self.shape[1])[rows] = arrays[0].reshape(-1, self.shape[1])[rows]
 
     def _uniform(self, place: Range, model: int) -> Any:
-        """Numbers in [0, 1) that depend on seed, tensor, model and place alone, so not on order or threads."""
-        text = f"{self.seed}/{self.step.key}/{model}/{place[0]}"
-        generator = np.random.Generator(np.random.SFC64(xxhash.xxh3_128_intdigest(text.encode())))
-        return self.device.from_numpy(generator.random(place[1] - place[0], dtype=np.float32))
+        """Numbers in [0, 1) that depend on seed, tensor, model and place alone, so not on blocks, order or threads."""
+        first, last = place[0] // CELL, (place[1] - 1) // CELL
+        numbers = np.concatenate([self._cell(model, cell) for cell in range(first, last + 1)])
+        return self.device.from_numpy(numbers[place[0] - first * CELL : place[1] - first * CELL])
+
+    def _cell(self, model: int, cell: int) -> NDArray[np.float32]:
+        """The numbers of a model for one cell of elements. Blocks follow each other, so the last one is kept."""
+        known = self.cells.get(model)
+        if known is None or known[0] != cell:
+            text = f"{self.seed}/{self.step.key}/{model}/{cell}"
+            generator = np.random.Generator(np.random.SFC64(xxhash.xxh3_128_intdigest(text.encode())))
+            known = self.cells[model] = (cell, generator.random(CELL, dtype=np.float32))
+        return known[1]
 
 
 def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
@@ -163,14 +209,3 @@ def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
     for rows in maps:
         missing |= rows < 0
     return missing
-
-
-def blame(step: Step, words: Sequence[Words], roles: Sequence[str], dtype: str) -> VisCodexError:
-    """The error for a result that is not finite: which input is at fault, or that the format is too small."""
-    for source, values in zip(sources(step), words, strict=True):
-        if has_nonfinite(values, FLOATS[source.info.dtype]):
-            role = roles[source.model]
-            return VisCodexError(
-                f"NaN or Inf in the {role}", f"{source.info.shard}: {source.info.name}", "the file is damaged"
-            )
-    return VisCodexError(f"a merged value does not fit {dtype}", where=step.key, hint="--set dtype=bfloat16")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.reader import Checkpoint
+from viscodex.core.errors import VisCodexError
 from viscodex.core.problems import Problem
 from viscodex.core.rundir import read_json
 
@@ -40,6 +42,11 @@ class RowMap:
         return bool((self.rows[found] == np.nonzero(found)[0]).all())
 
     @property
+    def digest(self) -> str:
+        """A hash of the rows."""
+        return xxhash.xxh3_128_hexdigest(self.rows.tobytes())
+
+    @property
     def vlm_only(self) -> int:
         return int((self.rows < 0).sum())
 
@@ -48,18 +55,33 @@ def read_tokens(folder: Path) -> dict[str, int] | None:
     """Token string → id from tokenizer.json (or vocab.json + added_tokens.json); None when the folder has neither."""
     tokens: dict[str, int] = {}
     if (folder / "tokenizer.json").is_file():
-        content = read_json(folder / "tokenizer.json")
-        vocabulary = (content.get("model") or {}).get("vocab") or {}
-        if isinstance(vocabulary, dict):
-            tokens.update(vocabulary)
-        else:  # unigram: a list of [token, score]
-            tokens.update({entry[0]: number for number, entry in enumerate(vocabulary)})
-        tokens.update({t["content"]: t["id"] for t in content.get("added_tokens") or []})
+        tokens = _checked(folder / "tokenizer.json", _tokens_of)
     elif (folder / "vocab.json").is_file():
-        tokens.update(read_json(folder / "vocab.json"))
+        tokens = _checked(folder / "vocab.json", lambda content: content)
         if (folder / "added_tokens.json").is_file():
-            tokens.update(read_json(folder / "added_tokens.json"))
+            tokens |= _checked(folder / "added_tokens.json", lambda content: content)
     return tokens or None
+
+
+def _tokens_of(content: Any) -> dict[Any, Any]:
+    """The tokens of a tokenizer.json: a table, or a list of (token, score) in the order of their ids."""
+    vocabulary = content["model"].get("vocab") or {}
+    if isinstance(vocabulary, list):
+        vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
+    return {**vocabulary, **{token["content"]: token["id"] for token in content.get("added_tokens") or []}}
+
+
+def _checked(path: Path, tokens_of: Callable[[Any], Any]) -> dict[str, int]:
+    """Tokens of a file, every id a whole number ≥ 0."""
+    content = read_json(path)
+    try:
+        tokens = dict(tokens_of(content))
+        sound = all(isinstance(token, str) and type(number) is int and number >= 0 for token, number in tokens.items())
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError):
+        sound = False
+    if not sound:
+        raise VisCodexError(f"{path.name} holds no table of tokens and their ids", where=str(path))
+    return tokens
 
 
 def vision_rows(config: Mapping[str, Any], tokens: Mapping[str, int] | None) -> set[int]:
