@@ -72,6 +72,34 @@ def run(
     _show(result, json)
 
 
+@group.command()
+def inspect(
+    a: str = typer.Argument(metavar="A", help="A checkpoint: the VLM."),
+    b: str = typer.Argument(metavar="B", help="Another with the same backbone: the code LLM."),
+    base: str = typer.Option("", help="Their base: then task vectors are compared, not the models."),
+    html: Path = typer.Option(None, "--html", help="Write the heat-map page to this file."),
+    top: float = typer.Option(0.01, min=1e-6, max=1.0, help="What share of elements counts as the largest."),
+    threads: int = typer.Option(2, min=1, help="Worker threads."),
+    json: bool = typer.Option(False, "--json", help="Everything, every tensor, as JSON."),
+) -> None:
+    """Where two models differ, layer by layer: norms, cosine, sign conflicts, overlap of the largest changes."""
+    from viscodex.core.rundir import atomic_write
+    from viscodex.merge.inspect import inspect as run_inspect
+    from viscodex.merge.page import as_facts, render
+
+    found = run_inspect(a, b, base, top_share=top, threads=threads)
+    values = found.as_json()
+    if html is not None:
+        facts = as_facts({**values["models"], **values["all"]})
+        atomic_write(html, render("Two models, layer by layer", facts, found.maps()))
+        console.say(f"written: {html}")
+    if json:
+        console.result_json(values)
+        return
+    header, rows = found.table()
+    console.table("", header, rows, right=range(2, len(header)))
+
+
 def parse_lambdas(text: str) -> list[float]:
     """`"0.7,0.8"` → [0.7, 0.8]."""
     try:

@@ -16,9 +16,8 @@ import numpy as np
 
 from viscodex.merge import sparse
 from viscodex.merge.block import Array, Block, BlockStream, as_float64
+from viscodex.merge.statistics import Gram, gram_of
 from viscodex.merge.wudi import wudi
-
-Gram = np.ndarray[Any, np.dtype[np.float64]]  # (n, n): inner products of the task vectors (or of the models)
 
 
 def weighted_sum(arrays: Sequence[Array], coefficients: Sequence[float]) -> Array:
@@ -105,9 +104,9 @@ NeedsBase = Literal["never", "unless weights sum to 1", "always"]
 class Method:
     """How the engine runs a method.
 
-    `combine(block, weights, stats, options)` gives the merged values of a block; `measure(stream, options)` first
-    reads the tensor (or, with scope "model", the whole backbone) and gives `stats`. `whole`: blocks are whole tensors.
-    `coefficients` is there when the method is a weighted sum, which then needs no blocks of floats.
+    `combine(block, weights, stats, options)` gives the merged values of a block. `measure(stream, options)` reads the
+    tensor first (or, with scope "model", the whole backbone), as numpy arrays, and gives `stats`. `whole`: blocks are
+    whole weight matrices. `coefficients` is there when the method is a weighted sum, which needs no floats in between.
     """
 
     combine: Callable[[Block, Sequence[float], Any, Mapping[str, float]], Array]
@@ -135,21 +134,17 @@ def _weighted(coefficients: Coefficients, needs_base: NeedsBase = "always", **se
 
 
 def gram_of_tasks(stream: BlockStream, options: Mapping[str, float]) -> Gram:
-    """Inner products ⟨τᵢ, τⱼ⟩ over a stream of blocks, summed in float64."""
+    """Inner products ⟨τᵢ, τⱼ⟩ over a stream of blocks, (n, n) in float64."""
     return _gram(block.tasks() for block in stream())
 
 
 def gram_of_models(stream: BlockStream, options: Mapping[str, float]) -> Gram:
-    """Inner products ⟨θᵢ, θⱼ⟩ over a stream of blocks, summed in float64."""
+    """Inner products ⟨θᵢ, θⱼ⟩ over a stream of blocks, (n, n) in float64."""
     return _gram(block.tuned for block in stream())
 
 
 def _gram(rows: Iterable[Sequence[Array]]) -> Gram:
-    total: Gram | float = 0.0
-    for arrays in rows:
-        stacked = np.stack([np.asarray(a, dtype=np.float64).ravel() for a in arrays])
-        total = total + stacked @ stacked.T
-    return np.asarray(total)
+    return sum((gram_of(arrays) for arrays in rows), start=np.zeros(()))
 
 
 METHODS: dict[str, Method] = {

@@ -48,3 +48,20 @@ def namespace(array: Array) -> ModuleType:
 def as_float64(array: Array) -> Array:
     """A new float64 array of the same values."""
     return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
+
+
+def as_float32(array: Array) -> Array:
+    """The same values in float32."""
+    return array.astype(np.float32, copy=False) if isinstance(array, np.ndarray) else array.float()
+
+
+def float32_scalar(value: float, array: Array) -> Any:
+    """`value` such that its product with `array` is float32, also when `array` is boolean."""
+    return np.float32(value) if isinstance(array, np.ndarray) else value
+
+
+def ranks(values: Array) -> Array:
+    """Rank of each element within its row, 0 for the smallest; equal ones in their order."""
+    if isinstance(values, np.ndarray):
+        return np.argsort(np.argsort(values, axis=-1, kind="stable"), axis=-1, kind="stable")
+    return values.argsort(dim=-1, stable=True).argsort(dim=-1, stable=True)

@@ -38,7 +38,7 @@ def merge_to_folder(
         out,
         threads=threads,
         device=device,
-        finish=lambda folder, variant, digests: write_side_files(plan, folder, variant, digests),
+        finish=lambda folder, variant, summary: write_side_files(plan, folder, variant, summary),
     )
     checks = [check_result(plan, folder, check) for folder in result.folders]
     return {

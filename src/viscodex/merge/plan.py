@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -111,11 +112,11 @@ def sources(step: Step) -> tuple[Source, ...]:
     return (*step.tuned, step.base) if step.base else step.tuned
 
 
-def plan_merge(recipe: MergeRecipe, out: Path, lambdas: Sequence[float] = ()) -> MergePlan:
+def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = ()) -> MergePlan:
     """Plan `recipe` into `out`; with several `lambdas`, one variant each from a single reading of the inputs.
 
-    Reads only headers, configs and tokenizers. Problems are collected in the plan, a recipe that names no models or a
-    path that is no checkpoint raises.
+    Reads only headers, configs and tokenizers; without `out` the disk space is not looked at. Problems are collected
+    in the plan; a recipe that names no models, or a path that is no checkpoint, raises.
     """
     _require_models(recipe)
     recipes = tuple(recipe.model_copy(update={"lam": lam}) for lam in lambdas) or (recipe,)
@@ -133,7 +134,7 @@ def plan_merge(recipe: MergeRecipe, out: Path, lambdas: Sequence[float] = ()) ->
     steps = tuple(planner.step(key, info) for key, info in models[0].tensors.items()) if not problems else ()
     shards = tuple(plan_shards([step.out for step in steps], recipe.shard_size)) if steps else ()
     plan = MergePlan(recipes, method, tuple(models), tuple(roles), steps, shards, tuple(problems))
-    return MergePlan(**{**vars(plan), "problems": (*problems, *_disk_problems(plan, out))})
+    return plan if out is None else dataclasses.replace(plan, problems=(*problems, *_disk_problems(plan, out)))
 
 
 def require_sound(plan: MergePlan) -> None:

@@ -13,18 +13,28 @@ import xxhash
 from viscodex.checkpoint.reader import INDEX, Checkpoint
 from viscodex.core.rundir import atomic_write, write_json
 from viscodex.merge.card import model_card
+from viscodex.merge.page import as_facts, heat_maps, render
 from viscodex.merge.plan import MergePlan
+from viscodex.merge.record import Summary
+from viscodex.merge.statistics import Distances, by_place, total
 from viscodex.version import __version__
 
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
+SAMPLE_NOTE = (
+    "Measured while merging, on the first 32,768 elements of every 1,048,576. "
+    "`viscodex merge inspect` measures all of them, and sign conflicts and overlaps too."
+)
 OWN_FILES = ("README.md", "merge.json", "merge_report.json", "merge_report.html", INDEX, ".gitattributes")
 
 
-def write_side_files(plan: MergePlan, folder: Path, variant: int, digests: Mapping[str, Mapping[str, str]]) -> None:
+def write_side_files(plan: MergePlan, folder: Path, variant: int, summary: Summary) -> None:
     """Everything but the weights, into one variant's folder. Same inputs, same bytes: no times, no host names."""
     copied = copy_side_files(plan.vlm.path, folder, plan.recipe.dtype)
-    record = merge_record(plan, variant, digests) | {"side_files": copied}
+    record = merge_record(plan, variant, summary) | {"side_files": copied}
     write_json(folder / "merge.json", record)
+    samples = summary.samples.get(f"out:{variant}", {})
+    write_json(folder / "merge_report.json", report_record(plan, samples))
+    atomic_write(folder / "merge_report.html", report_page(plan, variant, samples))
     atomic_write(folder / "README.md", model_card(plan, variant))
 
 
@@ -44,23 +54,39 @@ def copy_side_files(source: Path, folder: Path, dtype: str = "") -> list[str]:
     return copied
 
 
-def merge_record(plan: MergePlan, variant: int, digests: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def merge_record(plan: MergePlan, variant: int, summary: Summary) -> dict[str, Any]:
     """merge.json: what was merged, how, and the content hashes of inputs and output."""
-    from viscodex.merge.run import variant_names
-
-    out = digests[f"out:{variant_names(plan)[variant]}"]
+    out = summary.hashes[f"out:{variant}"]
     return {
         "viscodex": __version__,
         "recipe": plan.recipes[variant].resolved(),
         "fingerprint": plan.recipes[variant].fingerprint,
         "inputs": {
-            role: input_record(model) | {"xxh3_128": combined(digests.get(role, {}))}
+            role: input_record(model) | {"xxh3_128": combined(summary.hashes.get(role, {}))}
             for role, model in zip(plan.roles, plan.models, strict=True)
         },
         "output": {"xxh3_128": combined(out), "tensors": len(out)},
         "parts": plan.summary(),
         "rows_from_vlm": {step.key: step.rows_from_vlm for step in plan.steps if step.rows_from_vlm},
     }
+
+
+def report_record(plan: MergePlan, samples: Mapping[str, Distances]) -> dict[str, Any]:
+    """merge_report.json: distances of every merged tensor, from a sample of its elements."""
+    rows = {key: {"sampled": d.elements, **d.measures()} for key, d in samples.items()}
+    return {"note": SAMPLE_NOTE, "all": total(samples.values()).measures() if samples else {}, "tensors": rows}
+
+
+def report_page(plan: MergePlan, variant: int, samples: Mapping[str, Distances]) -> str:
+    """merge_report.html: the same as heat maps."""
+    recipe = plan.recipes[variant]
+    facts = {
+        "method": recipe.method,
+        **{k: v for k, v in recipe.resolved().items() if k in ("lambda", "weights") and v},
+    }
+    facts |= {role: model.path.resolve().name for role, model in zip(plan.roles, plan.models, strict=True)}
+    facts |= total(samples.values()).measures() if samples else {}
+    return render(f"Merge report: {recipe.name}", as_facts(facts), heat_maps(by_place(samples)), [SAMPLE_NOTE])
 
 
 def input_record(model: Checkpoint) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viscodex.merge.block import Array, Block, BlockStream, namespace
+from viscodex.merge.block import Array, Block, BlockStream, as_float32, float32_scalar, namespace, ranks
 
 Options = Mapping[str, float]
 
@@ -80,14 +80,14 @@ def sce(block: Block, weights: Sequence[float], stats: tuple[float, Sequence[flo
 def elect_and_average(tasks: Sequence[Array], weights: Sequence[float]) -> Array:
     """Per element: the sign of the weighted sum, and the weighted mean of the task vectors that have this sign."""
     xp = namespace(tasks[0])
-    weighted = [task * np.float32(weight) for task, weight in zip(tasks, weights, strict=True)]
+    weighted = [task * weight for task, weight in zip(tasks, weights, strict=True)]
     total = _sum(weighted)
     positive, negative = total > 0, total < 0
     agreed, share = xp.zeros_like(total), xp.zeros_like(total)
     for term, weight in zip(weighted, weights, strict=True):
         agrees = ((term > 0) & positive) | ((term < 0) & negative)
         agreed += term * agrees
-        share += agrees * np.float32(abs(weight))
+        share += agrees * float32_scalar(abs(weight), agrees)
     share[share == 0] = 1.0
     return agreed / share
 
@@ -165,25 +165,24 @@ def _bin_at(histogram: NDArray[np.int64], rank: int) -> tuple[int, int]:
 
 
 def _drop_and_rescale(block: Block, density: float) -> list[Array]:
-    scale = np.float32(1.0 / density)
+    scale = 1.0 / density
     return [_keep(task, block.uniform(i) < density) * scale for i, task in enumerate(block.tasks())]
 
 
 def _della_drop(task: Array, options: Options) -> Array:
-    xp = namespace(task)
-    ranks = xp.argsort(xp.argsort(-abs(task)))
     spread = options["epsilon"] / max(task.shape[-1] - 1, 1)
-    drop = (1.0 - options["density"]) - options["epsilon"] / 2 + spread * ranks
-    return (drop.clip(0.0, 0.999)).astype(np.float32) if xp is np else drop.clip(0.0, 0.999).float()
+    least = (1.0 - options["density"]) - options["epsilon"] / 2
+    drop = (ranks(-abs(task)) * float32_scalar(spread, task) + least).clip(0.0, 0.999)
+    return as_float32(drop)
 
 
 def _variance(tasks: Sequence[Array]) -> Array:
-    mean = _sum(tasks) / np.float32(len(tasks))
-    return _sum((task - mean) ** 2 for task in tasks) / np.float32(len(tasks))
+    mean = _sum(tasks) / len(tasks)
+    return _sum((task - mean) ** 2 for task in tasks) / len(tasks)
 
 
 def _selected(tasks: Sequence[Array], limit: float) -> list[Array]:
-    chosen = _variance(tasks) >= np.float32(limit)
+    chosen = _variance(tasks) >= limit
     return [_keep(task, chosen) for task in tasks]
 
 
