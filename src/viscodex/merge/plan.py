@@ -25,7 +25,7 @@ from viscodex.merge.recipe import MergeRecipe, Module
 from viscodex.merge.vocabulary import RowMap, match_rows
 from viscodex.merge.weights import model_weights
 
-FORMAT = 1  # of the engine: part of the fingerprint, so that a resume never mixes two versions' bytes
+FORMAT = 2  # of the engine: part of the fingerprint, so that a resume never mixes two versions' bytes
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from viscodex.merge.device import Cpu, Device, open_device
 from viscodex.merge.plan import MergePlan, Step, require_sound, sources
 from viscodex.merge.record import Record, Summary, summarize
 from viscodex.merge.step import StepWriter
-from viscodex.merge.tensors import Inputs, Operands
+from viscodex.merge.tensors import Inputs, Operands, TensorStream
 
 PROGRESS = ".progress.jsonl"
 
@@ -140,7 +139,7 @@ class _Engine:
         for step in self.plan.steps:
             if step.action == "merge":
                 operands = Operands(self.inputs, step, Cpu(), self.plan.recipe.seed)
-                total = total + method.measure(partial(operands.stream, (0, step.tuned[0].info.elements)), {})
+                total = total + method.measure(TensorStream(operands), {})
         self.model_stats = total
 
 

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.dtypes import FLOATS, Words, has_nonfinite
 from viscodex.checkpoint.reader import Checkpoint, TensorInfo, read_into
 from viscodex.core.errors import VisCodexError
+from viscodex.merge import chance
 from viscodex.merge.block import Block
 from viscodex.merge.device import Device
+from viscodex.merge.kernel import count_tasks_bf16, library
 from viscodex.merge.plan import Source, Step, sources
+from viscodex.merge.quantiles import Bins, Counts, histograms_of
 
 CHUNK_ELEMENTS = (
     1 << 20
@@ -96,12 +98,6 @@ class Operands:
             place = (part[0] + start, part[0] + stop)
             yield (start, stop), self._block(place, [w[start:stop] for w in words], whole)
 
-    def stream(self, whole_range: Range) -> Iterator[Block]:
-        """The blocks of a whole tensor, read again from disk."""
-        for part in chunks(whole_range[1], self.shape[1]):
-            for _, block in self.blocks(part, self.read(part)):
-                yield block
-
     def rows_in(self, place: Range) -> NDArray[np.bool_] | None:
         """Which rows of [start, stop) only the VLM has; None if there are none."""
         if self.vlm_rows is None:
@@ -130,10 +126,50 @@ class Operands:
                 array.reshape(-1, self.shape[1])[rows] = arrays[0].reshape(-1, self.shape[1])[rows]
 
     def _uniform(self, place: Range, model: int) -> Any:
-        """Numbers in [0, 1) that depend on seed, tensor, model and place alone, so not on order or threads."""
-        text = f"{self.seed}/{self.step.key}/{model}/{place[0]}"
-        generator = np.random.Generator(np.random.SFC64(xxhash.xxh3_128_intdigest(text.encode())))
-        return self.device.from_numpy(generator.random(place[1] - place[0], dtype=np.float32))
+        """Numbers in [0, 1) for the elements of a block."""
+        return self.device.from_numpy(chance.uniform(self.key(model), place[0], place[1] - place[0]))
+
+    def key(self, model: int) -> int:
+        """The key of a model's random numbers in this tensor."""
+        return chance.key_of(self.seed, self.step.key, model)
+
+    def fill_words(self, part: Range, words: Sequence[Words]) -> None:
+        """`_fill_from_vlm` on words of one dtype."""
+        mask = self.rows_in(part)
+        if mask is not None:
+            for other, source in zip(words[1:], sources(self.step)[1:], strict=True):
+                if source.rows is not None:
+                    other.reshape(-1, self.shape[1])[mask] = words[0].reshape(-1, self.shape[1])[mask]
+
+
+class TensorStream:
+    """A step's tensors from first to last element, read from disk at every call."""
+
+    def __init__(self, operands: Operands) -> None:
+        self.operands = operands
+        self.parts = chunks(operands.step.tuned[0].info.elements, operands.shape[1])
+
+    def __call__(self) -> Iterator[Block]:
+        for part in self.parts:
+            for _, block in self.operands.blocks(part, self.operands.read(part)):
+                yield block
+
+    def task_histograms(self, bins: Bins | None) -> list[Counts]:
+        """Histograms of |τᵢ|, by the compiled kernel where it can."""
+        if not can_compile(self.operands.step, ""):
+            return histograms_of(lambda: (block.tasks() for block in self()))(bins)
+        totals: list[Counts] = []
+        for part in self.parts:
+            words = self.operands.read(part)
+            self.operands.fill_words(part, words)
+            count_tasks_bf16(words, bins, totals)
+        return totals
+
+
+def can_compile(step: Step, out: str) -> bool:
+    """Whether the compiled kernel is there, and all of a step's tensors (and the result, if named) are bfloat16."""
+    formats = {source.info.dtype for source in sources(step)} | ({out} if out else set())
+    return formats == {"BF16"} and library() is not None
 
 
 def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
