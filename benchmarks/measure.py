@@ -7,8 +7,8 @@ started from, so this one has to stay small.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -16,12 +16,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-TOUCH = "import mmap, sys; mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | {populate})"
+TOUCH = "import sys; from mmap import *; mmap(-1, int(sys.argv[1]), MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE)"
 
 
 @dataclass(frozen=True)
@@ -103,14 +100,21 @@ def busy_seconds() -> float:
 
 
 def touch_memory(nbytes: int) -> None:
-    """Use so much memory for a moment in another process.
+    """Use so much memory for a moment in another process, or what is free of it: the page cache is left alone.
 
     In virtual machines that hand free memory back to their host, the first use of a page costs about 10 µs, and the
     system charges it to whoever comes first. After this the free pages are there for every command alike.
     """
-    flag = getattr(__import__("mmap"), "MAP_POPULATE", 0)
-    if nbytes and flag:
-        subprocess.run([sys.executable, "-c", TOUCH.format(populate=flag), str(nbytes)], check=False)
+    wanted = min(nbytes, int(0.9 * free_memory()))
+    if wanted and hasattr(mmap, "MAP_POPULATE"):
+        subprocess.run([sys.executable, "-c", TOUCH, str(wanted)], check=False)
+
+
+def free_memory() -> int:
+    """Bytes that nothing uses, not even the page cache (Linux; else 0)."""
+    meminfo = Path("/proc/meminfo")
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemFree:")), 0)
 
 
 def read_files(folder: Path) -> None:
@@ -123,41 +127,3 @@ def read_files(folder: Path) -> None:
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
-
-
-def machine() -> str:
-    """Processor, cores, memory, system, versions and date, in one line."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    packages = ", ".join(f"{name} {number}" for name, number in versions(("torch", "numpy")).items())
-    return (
-        f"{cores} cores ({_processor()}), {memory:.0f} GB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {packages}, {datetime.now(UTC).date().isoformat()}, commit {_commit()}"
-    )
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Version of each package that this Python has."""
-    found = {}
-    for name in packages:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def result(title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str], **more: Any) -> dict[str, Any]:
-    """What a benchmark writes to results/NAME.json: `rows` becomes a table, `more` is for whoever looks closer."""
-    return {"title": title, "machine": machine(), "rows": list(rows), "notes": "\n\n".join(notes), **more}
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.machine())
-
-
-def _commit() -> str:
-    argv = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(argv, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"

@@ -10,7 +10,6 @@ Inputs are made once and kept in DIR; outputs are removed. Writes benchmarks/res
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import measure
-import peers
-from merge_jobs import METHODS, Job, Run, pair_jobs, run_all, trio_jobs, variant_jobs, viscodex
-from merge_kill import kill_test
-from merge_rows import NOTES, kill_row, rows_of
-from shapes import SHAPES
+import result
+from merging import peers
+from merging.jobs import METHODS, Job, Run, pair_jobs, run_all, trio_jobs, variant_jobs, viscodex
+from merging.kill import kill_test
+from merging.rows import NOTES, kill_row, rows_of
+from merging.shapes import SHAPES
 
-RESULT = Path(__file__).parent / "results" / "merge.json"
 SMALL = ("quick", "0.5b")  # the sizes at which everything is tried, not task arithmetic alone
 
 
@@ -44,16 +43,16 @@ def main() -> None:
     killed = arguments.sizes[-1]
     kill = kill_test(kill_command(killed, work), work / "out", logs, arguments.kills, seed=0)
     against = f"{peers.versions(mergekit)}. " if mergekit else ""
-    result = measure.result(
+    path = result.write(
+        "merge",
         "Merging",
         [*rows_of(runs), kill_row(killed, kill)],
-        [against + NOTES[0], *NOTES[1:]],
+        "\n\n".join([against + NOTES[0], *NOTES[1:]]),
+        folder=arguments.results,
         runs=[record(job, found) for job, found in runs.items()],
         kill={"size": killed, **kill},
     )
-    arguments.result.parent.mkdir(parents=True, exist_ok=True)
-    arguments.result.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(arguments.result)
+    print(path)
     if not kill["identical"]:
         sys.exit("a merge that was killed and run again gave other bytes")
 
@@ -66,7 +65,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=3, help="how often the last size's merge is killed")
     parser.add_argument("--mergekit", type=Path, help="its environment, made if absent; none: without mergekit")
     parser.add_argument("--quick", action="store_true", help="tiny shapes, one run each, mergekit only if named")
-    parser.add_argument("--result", type=Path, default=RESULT, help="the JSON to write")
+    parser.add_argument("--results", type=Path, default=result.RESULTS, help="the folder of merge.json")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.sizes, arguments.repeats = ("quick", "quick-vl"), 1
@@ -84,8 +83,8 @@ def sizes(text: str) -> tuple[str, ...]:
 
 def measure_size(size: str, work: Path, logs: Path, mergekit: Path | None, repeats: int) -> dict[Job, list[Run]]:
     """Make the inputs of a size, read them once, and run its jobs."""
-    generate = [sys.executable, str(Path(__file__).parent / "checkpoints.py"), size, str(work / size)]
-    subprocess.run(generate, check=True)  # another process, so that this one stays small
+    generate = [sys.executable, "-m", "merging.checkpoints", size, str(work / size)]
+    subprocess.run(generate, cwd=Path(__file__).parent, check=True)  # another process, so that this one stays small
     models = models_of(size, work)
     for folder in models.values():
         measure.read_files(folder)

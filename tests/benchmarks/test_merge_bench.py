@@ -17,7 +17,7 @@ METHODS = ("task_arithmetic", "ties", "dare_ties")
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("bench")
-    argv = [sys.executable, BENCHMARK, "--quick", "--work", folder / "work", "--result", folder / "merge.json"]
+    argv = [sys.executable, BENCHMARK, "--quick", "--work", folder / "work", "--results", folder]
     subprocess.run(argv, check=True, capture_output=True)
     assert not any((folder / "work").glob("out*")), "outputs are removed"
     return json.loads((folder / "merge.json").read_bytes())
@@ -32,6 +32,7 @@ def test_every_row_is_there(result: dict[str, Any]) -> None:
     expected |= {("quick", f"lerp by torch, {how}{end}") for how in FLOORS for end in ENDINGS[:2]}
     expected |= {("quick-vl", "task_arithmetic"), ("quick-vl", "task_arithmetic, without start-up")}
     expected |= {(size, what) for size in ("quick", "quick-vl") for what in ("start-up", "copy + fdatasync")}
+    expected |= {("quick", "--help")}
     expected |= {("quick-vl", "killed 3 times and run again: 36 of 36 files identical")}
     assert found == expected
     assert {"title", "machine", "rows", "notes"} <= result.keys()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
-from merge_jobs import Command, remove
+from merging.jobs import Command, remove
 
 
 def kill_test(command: Command, out: Path, logs: Path, rounds: int, seed: int) -> dict[str, Any]:

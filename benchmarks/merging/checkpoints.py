@@ -3,7 +3,7 @@
 The weights are normal, and related as real ones are: the VLM's backbone and the code LLM are the base plus small
 differences. Tensors are streamed to disk in pieces; what is complete is left alone.
 
-    python benchmarks/checkpoints.py 0.5b DIR     writes DIR/vlm, DIR/code and DIR/base
+    cd benchmarks; python -m merging.checkpoints 0.5b DIR     writes DIR/vlm, DIR/code and DIR/base
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shapes import SHAPES, SPECIAL, Shape, config, tensors
+from merging.shapes import SHAPES, SPECIAL, Shape, config, tensors
 from viscodex.checkpoint.dtypes import FLOATS, decode, encode
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_from, write_index
 from viscodex.core.rundir import partial_path, publish, remove_tree, write_json

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from measure import median
-from merge_jobs import METHODS, Job, Run
+from merging.jobs import METHODS, Job, Run
 
 Row = dict[str, Any]
 NOTES = (

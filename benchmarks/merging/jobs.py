@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import measure
-import peers
 from measure import Usage
-from shapes import SHAPES
+from merging import peers
+from merging.shapes import SHAPES
 
 LAMBDA, DENSITY = 0.7, 0.5
 GRID = (0.6, 0.7, 0.8, 0.9)
@@ -54,7 +54,10 @@ def viscodex(models: Mapping[str, Path], *words: str, method: str = "task_arithm
 
 def trio_jobs(size: str, models: Mapping[str, Path], mergekit: Path | None, methods: Sequence[str]) -> list[Job]:
     """A text trio: every method by both programs, their start-up, and the floors."""
-    jobs = [Job(size, "start-up", "viscodex", (viscodex(models, "--lambda", str(LAMBDA), "--dry-run"),))]
+    jobs = [
+        Job(size, "--help", "viscodex", ((sys.executable, "-m", "viscodex", "merge", "--help"),)),
+        Job(size, "start-up", "viscodex", (viscodex(models, "--lambda", str(LAMBDA), "--dry-run"),)),
+    ]
     if mergekit is not None:
         jobs.append(Job(size, "start-up", "mergekit", ((str(mergekit), "--help"),)))
     for method in methods:
