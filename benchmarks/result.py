@@ -8,16 +8,20 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, title: str, rows: Sequence[Mapping[str, Any]], notes: str = "") -> Path:
-    """Write results/NAME.json; each row is a table row, its keys the column heads."""
-    value = {"title": title, "machine": machine(), "rows": list(rows), "notes": notes}
-    path = RESULTS / f"{name}.json"
+def write(
+    name: str, title: str, rows: Sequence[Mapping[str, Any]], notes: str = "", *, folder: Path = RESULTS, **more: Any
+) -> Path:
+    """Write NAME.json; each row is a table row, its keys the column heads. `more` is for whoever looks closer."""
+    value = {"title": title, "machine": machine(), "rows": list(rows), "notes": notes, **more}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -29,8 +33,9 @@ def machine() -> str:
     facts = [
         f"{cores} cores ({_processor()})",
         f"{memory:.0f} GB",
-        platform.system(),
+        f"{platform.system()} {platform.release()}",
         f"Python {platform.python_version()}",
+        *(f"{name} {version(name)}" for name in ("numpy", "torch")),
         datetime.now(UTC).date().isoformat(),
         f"commit {_commit()}",
         f"load {os.getloadavg()[0]:.1f}",
