@@ -175,6 +175,7 @@ def plan_of(bench: Bench, **settings: Any) -> MergePlan:
 
 def start(arguments: list[str], prepare: Callable[[], object], log: Path) -> int:
     """Run the command line in a child process, after `prepare` has taken something away from it; gives its id."""
+    log.touch()
     child = os.fork()
     if child:
         return child

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from viscodex.merge import sparse
-from viscodex.merge.block import Array, Block, BlockStream, as_float64
+from viscodex.merge.block import Array, Block, BlockStream, as_float64, namespace
 from viscodex.merge.kernel import Thinning
 from viscodex.merge.statistics import Gram, gram_of
 from viscodex.merge.wudi import wudi
@@ -34,7 +34,7 @@ def weighted_sum(arrays: Sequence[Array], coefficients: Sequence[float]) -> Arra
             total = term
         else:
             total += term
-    return as_float64(arrays[0]) * 0.0 if total is None else total
+    return namespace(arrays[0]).zeros_like(as_float64(arrays[0])) if total is None else total
 
 
 def task_arithmetic(weights: Sequence[float], gram: Gram | None = None) -> tuple[float, list[float]]:

@@ -6,6 +6,7 @@ one of the lower 15 bits the value within it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,11 +23,20 @@ Bins = Sequence[Sequence[int]]  # per array, those upper bins whose elements are
 Histograms = Callable[[Bins | None], list[Counts]]
 
 
+def rank_of(share: float, count: int) -> int:
+    """How many of `count` elements a share is, rounded up: 0.07 of 100 are 7, though in floats 0.07 · 100 > 7."""
+    return min(math.ceil(share * count * (1 - 1e-12)), count)
+
+
 def magnitude_limits(histograms: Histograms, shares: Sequence[float]) -> list[tuple[float, ...]]:
-    """Exact magnitude at rank ⌈share · n⌉ from the largest, for each array and each share; infinite at rank 0."""
+    """Exact magnitude at rank ⌈share · n⌉ from the largest, for each array and each share."""
+    return limits_at(histograms, lambda count: [rank_of(share, count) for share in shares])
+
+
+def limits_at(histograms: Histograms, ranks_of: Callable[[int], Sequence[int]]) -> list[tuple[float, ...]]:
+    """Magnitudes at ranks from the largest (1), for each array; rank 0 is infinity."""
     coarse = histograms(None)
-    count = int(coarse[0].sum())
-    wanted = [min(max(int(np.ceil(share * count)), 0), count) for share in shares]
+    wanted = ranks_of(int(coarse[0].sum()))
     found = [[_bin_at(histogram, rank) for rank in wanted] for histogram in coarse]
     fine = iter(histograms([[top for top, _ in places] for places in found]))
     return [

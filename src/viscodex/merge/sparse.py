@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from viscodex.merge.block import Array, Block, BlockStream, as_float32, float32_scalar, namespace, ranks
 from viscodex.merge.kernel import Thinning
-from viscodex.merge.quantiles import histograms_of, magnitude_limits
+from viscodex.merge.quantiles import histograms_of, limits_at, magnitude_limits, rank_of
 
 Options = Mapping[str, float]
 
@@ -115,10 +116,16 @@ def trim_thresholds(stream: BlockStream, options: Options) -> list[float]:
 
 
 def breadcrumb_thresholds(stream: BlockStream, options: Options) -> list[tuple[float, float]]:
-    """Per model (low, high) for shares γ + density and γ; high is infinite when γ n < 1."""
-    shares = [options["gamma"] + options["density"], options["gamma"]]
-    limits = magnitude_limits(stream.task_histograms, shares)
-    return [(low, high if high > 0 and options["gamma"] > 0 else float("inf")) for low, high in limits]
+    """Per model (low, high): of n elements the ⌊γ n⌋ largest lie at or above `high`, the next density · n above `low`.
+
+    `high` is infinite when γ n < 1, and when most elements are zero.
+    """
+    gamma, density = options["gamma"], options["density"]
+    limits = limits_at(
+        stream.task_histograms,
+        lambda count: [rank_of(gamma + density, count), math.floor(gamma * count * (1 + 1e-12))],
+    )
+    return [(low, high if high > 0 else math.inf) for low, high in limits]
 
 
 def sce_statistics(stream: BlockStream, options: Options) -> tuple[float, list[float]]:
