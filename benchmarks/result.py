@@ -27,7 +27,7 @@ def write(
 
 
 def machine() -> str:
-    """Processor, memory, system, Python, date and commit, in one line."""
+    """Processor, memory, system, Python, date, commit, and how busy it was, in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = [
@@ -38,6 +38,7 @@ def machine() -> str:
         *(f"{name} {version(name)}" for name in ("numpy", "torch")),
         datetime.now(UTC).date().isoformat(),
         f"commit {_commit()}",
+        f"load {os.getloadavg()[0]:.1f}",
     ]
     return ", ".join(facts)
 

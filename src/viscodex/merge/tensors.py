@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +34,27 @@ class Inputs:
 
     def __init__(self, models: Sequence[Checkpoint]) -> None:
         self.models = models
-        self.files = {(m, s): os.open(c.path / s, os.O_RDONLY) for m, c in enumerate(models) for s in c.shards}
+        self.files: dict[tuple[int, str], int] = {}
         self._local = threading.local()
+        for number, model in enumerate(models):
+            for shard in model.shards:
+                self.files[number, shard] = self._open(model.path / shard)
 
     def close(self) -> None:
         for file in self.files.values():
             os.close(file)
+
+    def _open(self, path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except OSError as error:
+            self.close()
+            hint = "ulimit -n 8192" if error.errno == errno.EMFILE else ""
+            raise VisCodexError(f"cannot open a shard: {error.strerror}", where=str(path), hint=hint) from error
+
+    def where(self, source: Source) -> str:
+        """A source's file and tensor name, for messages."""
+        return f"{self.models[source.model].path / source.info.shard}: {source.info.name}"
 
     def file_of(self, source: Source) -> int:
         return self.files[source.model, source.info.shard]
@@ -53,7 +70,7 @@ class Inputs:
         """Elements [start, stop) of a source, as the words of its dtype. Rows it does not have are left as zeros."""
         info, dtype = source.info, FLOATS[source.info.dtype]
         buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes)
-        file, name = self.file_of(source), f"{info.shard}: {info.name}"
+        file, name = self.file_of(source), self.where(source)
         if source.rows is None:
             read_into(file, buffer, info.start + part[0] * dtype.bytes, name)
         else:
@@ -97,6 +114,21 @@ class Operands:
             stop = min(start + step, size)
             place = (part[0] + start, part[0] + stop)
             yield (start, stop), self._block(place, [w[start:stop] for w in words], whole)
+
+    def nonfinite(self, words: Sequence[Words], among: Sequence[int] | None = None) -> VisCodexError | None:
+        """The error for the first source (of those `among`) that holds NaN or Inf; None when all are finite."""
+        for number, source in enumerate(sources(self.step)):
+            if (among is None or number in among) and has_nonfinite(words[number], FLOATS[source.info.dtype]):
+                role = self.inputs.models[source.model].role
+                return VisCodexError(f"NaN or Inf in the {role}", self.inputs.where(source), "the file is damaged")
+        return None
+
+    def blame(self, words: Sequence[Words], dtype: str) -> VisCodexError:
+        """The error for a result that is not finite: which input is at fault, or that the format is too small."""
+        too_small = VisCodexError(
+            f"a merged value does not fit {dtype}", where=self.step.key, hint="--set dtype=bfloat16"
+        )
+        return self.nonfinite(words) or too_small
 
     def rows_in(self, place: Range) -> NDArray[np.bool_] | None:
         """Which rows of [start, stop) only the VLM has; None if there are none."""
@@ -151,7 +183,7 @@ class TensorStream:
 
     def __call__(self) -> Iterator[Block]:
         for part in self.parts:
-            for _, block in self.operands.blocks(part, self.operands.read(part)):
+            for _, block in self.operands.blocks(part, self._read(part)):
                 yield block
 
     def task_histograms(self, bins: Bins | None) -> list[Counts]:
@@ -160,10 +192,17 @@ class TensorStream:
             return histograms_of(lambda: (block.tasks() for block in self()))(bins)
         totals: list[Counts] = []
         for part in self.parts:
-            words = self.operands.read(part)
+            words = self._read(part)
             self.operands.fill_words(part, words)
             count_tasks_bf16(words, bins, totals)
         return totals
+
+    def _read(self, part: Range) -> list[Words]:
+        """A value that is no number is an error already here."""
+        words = self.operands.read(part)
+        if fault := self.operands.nonfinite(words):
+            raise fault
+        return words
 
 
 def can_compile(step: Step, out: str) -> bool:
@@ -199,14 +238,3 @@ def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
     for rows in maps:
         missing |= rows < 0
     return missing
-
-
-def blame(step: Step, words: Sequence[Words], roles: Sequence[str], dtype: str) -> VisCodexError:
-    """The error for a result that is not finite: which input is at fault, or that the format is too small."""
-    for source, values in zip(sources(step), words, strict=True):
-        if has_nonfinite(values, FLOATS[source.info.dtype]):
-            role = roles[source.model]
-            return VisCodexError(
-                f"NaN or Inf in the {role}", f"{source.info.shard}: {source.info.name}", "the file is damaged"
-            )
-    return VisCodexError(f"a merged value does not fit {dtype}", where=step.key, hint="--set dtype=bfloat16")

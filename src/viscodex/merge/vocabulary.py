@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import json
+import filecmp
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.reader import Checkpoint
+from viscodex.core.errors import VisCodexError
 from viscodex.core.problems import Problem
 from viscodex.core.rundir import read_json
 
@@ -42,39 +43,46 @@ class RowMap:
         return bool((self.rows[found] == np.nonzero(found)[0]).all())
 
     @property
+    def digest(self) -> str:
+        """A hash of the rows."""
+        return xxhash.xxh3_128_hexdigest(self.rows.tobytes())
+
+    @property
     def vlm_only(self) -> int:
         return int((self.rows < 0).sum())
 
 
-def read_tokens(folder: Path) -> Mapping[str, int] | None:
+def read_tokens(folder: Path) -> dict[str, int] | None:
     """Token string → id from tokenizer.json (or vocab.json + added_tokens.json); None when the folder has neither."""
+    tokens: dict[str, int] = {}
     if (folder / "tokenizer.json").is_file():
-        tokens = _tokens_in((folder / "tokenizer.json").read_bytes())
-        if tokens is None:
-            read_json(folder / "tokenizer.json")  # raises, and says where
+        tokens = _checked(folder / "tokenizer.json", _tokens_of)
     elif (folder / "vocab.json").is_file():
-        tokens = read_json(folder / "vocab.json")
+        tokens = _checked(folder / "vocab.json", lambda content: content)
         if (folder / "added_tokens.json").is_file():
-            tokens = {**tokens, **read_json(folder / "added_tokens.json")}
-    else:
-        tokens = None
+            tokens |= _checked(folder / "added_tokens.json", lambda content: content)
     return tokens or None
 
 
-@functools.lru_cache(maxsize=2)
-def _tokens_in(content: bytes) -> Mapping[str, int] | None:
-    """What a tokenizer.json says, the same object for the same bytes: most models of a family share theirs.
-
-    Reading one of 7 MB takes a quarter of a second of CPU. None for what is not JSON.
-    """
-    try:
-        parsed = json.loads(content)
-    except ValueError:
-        return None
-    vocabulary = (parsed.get("model") or {}).get("vocab") or {}
-    if not isinstance(vocabulary, dict):  # unigram: a list of [token, score]
+def _tokens_of(content: Any) -> dict[Any, Any]:
+    """The tokens of a tokenizer.json: a table, or a list of (token, score) in the order of their ids."""
+    vocabulary = content["model"].get("vocab") or {}
+    if isinstance(vocabulary, list):
         vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
-    return vocabulary | {token["content"]: token["id"] for token in parsed.get("added_tokens") or []}
+    return {**vocabulary, **{token["content"]: token["id"] for token in content.get("added_tokens") or []}}
+
+
+def _checked(path: Path, tokens_of: Callable[[Any], Any]) -> dict[str, int]:
+    """Tokens of a file, every id a whole number ≥ 0."""
+    content = read_json(path)
+    try:
+        tokens = dict(tokens_of(content))
+        sound = all(isinstance(token, str) and type(number) is int and number >= 0 for token, number in tokens.items())
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError):
+        sound = False
+    if not sound:
+        raise VisCodexError(f"{path.name} holds no table of tokens and their ids", where=str(path))
+    return tokens
 
 
 def vision_rows(config: Mapping[str, Any], tokens: Mapping[str, int] | None) -> set[int]:
@@ -91,7 +99,8 @@ def match_rows(
     Equal sizes: by number, except rows to which both tokenizers give different strings, which go by string.
     Different sizes: by token string only. Too few shared tokens, or no tokenizer to tell, is a problem.
     """
-    ours, theirs = read_tokens(vlm.path), read_tokens(other.path)
+    ours = read_tokens(vlm.path)
+    theirs = ours if _same_tokenizer(vlm.path, other.path) else read_tokens(other.path)
     rows = np.arange(vlm_rows, dtype=np.int64)
     if ours is None or theirs is None:
         if vlm_rows == other_rows:
@@ -117,6 +126,12 @@ def match_rows(
     for number, row in moved.items():
         rows[number] = row if row < other_rows else -1
     return RowMap(_without_vision(rows, vlm, ours), by_string)
+
+
+def _same_tokenizer(ours: Path, theirs: Path) -> bool:
+    """Whether two folders hold the same tokenizer.json, as most models of a family do: to parse 7 MB takes 0.2 s."""
+    files = (ours / "tokenizer.json", theirs / "tokenizer.json")
+    return all(file.is_file() for file in files) and filecmp.cmp(*files, shallow=False)
 
 
 def _without_vision(rows: NDArray[np.int64], vlm: Checkpoint, tokens: Mapping[str, int] | None) -> NDArray[np.int64]:
