@@ -1,10 +1,10 @@
 """Merging against mergekit and against floors, on checkpoints of real shapes; and a merge that is killed.
 
-    python benchmarks/merge.py --work DIR                       about an hour, 60 GB
-    python benchmarks/merge.py --work DIR --sizes 0.5b,1.5b     a quarter of an hour, 30 GB
-    python benchmarks/merge.py --work DIR --quick               a minute, tiny shapes, without mergekit
+    python benchmarks/merge.py                       about an hour, 65 GB of disk
+    python benchmarks/merge.py --sizes 0.5b,1.5b     half of that, 20 GB
+    python benchmarks/merge.py --quick               half a minute, tiny shapes, without mergekit
 
-Inputs are made once and kept in DIR; outputs are removed. Writes benchmarks/results/merge.json.
+Inputs are made once and kept in --work; outputs are removed. Writes benchmarks/results/merge.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from merging.kill import kill_test
 from merging.rows import NOTES, kill_row, rows_of
 from merging.shapes import SHAPES
 
+WORK = Path(__file__).parents[1] / "build" / "benchmarks"
 SMALL = ("quick", "0.5b")  # the sizes at which everything is tried, not task arithmetic alone
 
 
@@ -37,39 +38,45 @@ def main() -> None:
     logs.mkdir(exist_ok=True)
     mergekit = None if arguments.mergekit == Path("none") else arguments.mergekit or work / "mergekit-venv"
     program = peers.environment(mergekit) if mergekit else None
+    against = f"{peers.versions(mergekit)}. " if mergekit else ""
     runs: dict[Job, list[Run]] = {}
     for size in arguments.sizes:
         runs |= measure_size(size, work, logs, program, arguments.repeats)
+        save(work, against, runs)
     killed = arguments.sizes[-1]
     kill = kill_test(kill_command(killed, work), work / "out", logs, arguments.kills, seed=0)
-    against = f"{peers.versions(mergekit)}. " if mergekit else ""
-    path = result.write(
-        "merge",
-        "Merging",
-        [*rows_of(runs), kill_row(killed, kill)],
-        "\n\n".join([against + NOTES[0], *NOTES[1:]]),
-        folder=arguments.results,
-        runs=[record(job, found) for job, found in runs.items()],
-        kill={"size": killed, **kill},
-    )
-    print(path)
+    print(save(arguments.results, against, runs, {"size": killed, **kill}))
     if not kill["identical"]:
         sys.exit("a merge that was killed and run again gave other bytes")
 
 
+def save(folder: Path, against: str, runs: Mapping[Job, list[Run]], kill: Mapping[str, Any] | None = None) -> Path:
+    """Write what there is to merge.json: the table, and every value behind it."""
+    return result.write(
+        "merge",
+        "Merging",
+        [*rows_of(runs), *([kill_row(kill)] if kill else [])],
+        "\n\n".join([against + NOTES[0], *NOTES[1:]]),
+        folder=folder,
+        runs=[record(job, found) for job, found in runs.items()],
+        kill=kill,
+    )
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="where inputs are kept and outputs are written")
+    parser.add_argument("--work", type=Path, default=WORK, help="where inputs are kept and outputs are written")
     parser.add_argument("--sizes", type=sizes, default=("0.5b", "1.5b", "8b"), help=f"some of {', '.join(SHAPES)}")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each command")
     parser.add_argument("--kills", type=int, default=3, help="how often the last size's merge is killed")
     parser.add_argument("--mergekit", type=Path, help="its environment, made if absent; none: without mergekit")
     parser.add_argument("--quick", action="store_true", help="tiny shapes, one run each, mergekit only if named")
-    parser.add_argument("--results", type=Path, default=result.RESULTS, help="the folder of merge.json")
+    parser.add_argument("--results", type=Path, help="the folder of merge.json; of a quick run, the one of --work")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.sizes, arguments.repeats = ("quick", "quick-vl"), 1
         arguments.mergekit = arguments.mergekit or Path("none")
+    arguments.results = arguments.results or (arguments.work if arguments.quick else result.RESULTS)
     return arguments
 
 

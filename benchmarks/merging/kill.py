@@ -37,7 +37,8 @@ def kill_test(command: Command, out: Path, logs: Path, rounds: int, seed: int) -
         saw = {"killed_after": round(moment, 2), "shards_then_done": shards_done(out)}
         measure.run(argv, logs / f"kill {number} again.log")
         found = sha256_of_files(out)
-        done.append({**saw, "files": len(found), "identical": found == expected})
+        differing = sorted(name for name, _ in found.items() ^ expected.items())
+        done.append({**saw, "files": len(found), "identical": not differing, "differing": sorted(set(differing))})
         remove(out)
     return {
         "undisturbed_seconds": round(span, 2),

@@ -35,12 +35,12 @@ def rows_of(runs: Mapping[Job, Sequence[Run]]) -> list[Row]:
     return rows
 
 
-def kill_row(size: str, kill: Mapping[str, Any]) -> Row:
+def kill_row(kill: Mapping[str, Any]) -> Row:
     """The kill test as a row: how many files of how many were the same."""
     rounds = kill["rounds"]
     same = sum(r["files"] for r in rounds if r["identical"])
     what = f"killed {len(rounds)} times and run again: {same} of {sum(r['files'] for r in rounds)} files identical"
-    return {"size": size, "what": what, "program": "viscodex"}
+    return {"size": kill["size"], "what": what, "program": "viscodex"}
 
 
 def _row(job: Job, found: Sequence[Run], runs: Mapping[Job, Sequence[Run]]) -> Row:

@@ -17,9 +17,10 @@ METHODS = ("task_arithmetic", "ties", "dare_ties")
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("bench")
-    argv = [sys.executable, BENCHMARK, "--quick", "--work", folder / "work", "--results", folder]
-    subprocess.run(argv, check=True, capture_output=True)
-    assert not any((folder / "work").glob("out*")), "outputs are removed"
+    argv = [sys.executable, BENCHMARK, "--quick", "--work", folder]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not any(folder.glob("out*")), "outputs are removed"
     return json.loads((folder / "merge.json").read_bytes())
 
 
