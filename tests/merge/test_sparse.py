@@ -19,12 +19,28 @@ from tests.merge.test_properties import block, tensor
 from viscodex.checkpoint.layout import EMBEDDING, HEAD
 from viscodex.merge import sparse
 from viscodex.merge.arithmetic import METHODS
+from viscodex.merge.block import Block
 from viscodex.merge.device import Cpu, Torch
-from viscodex.merge.tensors import CELL, Inputs, Operands
+from viscodex.merge.quantiles import Bins, Counts, histograms_of, magnitude_limits
+from viscodex.merge.tensors import Inputs, Operands
 
 Array = np.ndarray[Any, Any]
 SPARSE = ("ties", "dare_linear", "dare_ties", "della", "breadcrumbs", "sce")
+CELL = 1 << 16  # larger than a block of the engine
 OPTIONS = {"density": 1.0, "scale": 1.0, "gamma": 0.0, "epsilon": 0.0}
+
+
+class OneBlock:
+    """A tensor that is one block, as a `BlockStream`."""
+
+    def __init__(self, whole: Block) -> None:
+        self.whole = whole
+
+    def __call__(self) -> Iterator[Block]:
+        yield self.whole
+
+    def task_histograms(self, bins: Bins | None) -> list[Counts]:
+        return histograms_of(lambda: [self.whole.tasks()])(bins)
 
 
 def merged(method: str, tuned: Sequence[Array], base: Array, weights: Sequence[float], **options: float) -> Array:
@@ -33,7 +49,7 @@ def merged(method: str, tuned: Sequence[Array], base: Array, weights: Sequence[f
     generator = np.random.default_rng(7)
     draws = [generator.random(base.size, dtype=np.float32).reshape(base.shape) for _ in tuned]
     whole = block(list(tuned), base, draws=lambda model: draws[model])
-    stats = rule.measure(lambda: iter([whole]), values) if rule.measure else None
+    stats = rule.measure(OneBlock(whole), values) if rule.measure else None
     return np.asarray(rule.combine(whole, weights, stats, values))
 
 
@@ -163,7 +179,7 @@ def in_pieces(arrays: Sequence[Array], size: int) -> Iterator[list[Array]]:
 def test_limits_are_the_values_at_their_ranks(values, percent, size):
     """Against a full sort, at shares whose product with n a float may miss by one."""
     arrays = [values, values[::-1].copy(), np.zeros_like(values)]
-    limits = sparse.magnitude_limits(lambda: in_pieces(arrays, size), [percent / 100, 1.0])
+    limits = magnitude_limits(histograms_of(lambda: in_pieces(arrays, size)), [percent / 100, 1.0])
     rank = -(-percent * values.size // 100)
     for array, (limit, least) in zip(arrays, limits, strict=True):
         ordered = np.sort(np.abs(array))[::-1]
@@ -178,7 +194,7 @@ def test_limits_are_the_values_at_their_ranks(values, percent, size):
 )
 def test_a_share_keeps_the_number_it_says(density, count, rank):
     values = np.arange(1, count + 1, dtype=np.float32)
-    ((limit,),) = sparse.magnitude_limits(lambda: [[values]], [density])
+    ((limit,),) = magnitude_limits(histograms_of(lambda: [[values]]), [density])
     assert (values >= limit).sum() == rank
 
 

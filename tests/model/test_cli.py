@@ -15,6 +15,7 @@ import pytest
 from viscodex import cli
 from viscodex.core.sample import Image, Sample
 from viscodex.model.prompts import task
+from viscodex.model.tiny_families import FAMILIES
 
 PAGE = "<!DOCTYPE html>\n<html>\n<body>\n<p>Some text.</p>\n</body>\n</html>"
 PROGRAM = "import numpy as np\n\nprint(np.pi)"
@@ -155,6 +156,22 @@ def test_as_a_process(model, picture):
     assert done.stderr.decode().startswith("loading ")
 
 
+def test_large_pictures_can_be_scaled_down(capsys, tiny, picture):
+    words = ["generate", picture, "--model", tiny().vlm, "--max-new-tokens", "1", "--json", "--kind", "qa"]
+    _, whole, _ = run(capsys, *words)
+    code, small, _ = run(capsys, *words, "--max-pixels", "3136")
+    tokens = [json.loads(out)["usage"]["prompt_tokens"] for out in (whole, small)]
+    assert code == 0
+    assert tokens[0] - tokens[1] == 12 - 2  # 84 × 112 pixels are 3 × 4 tokens; at 28 × 56 they are 1 × 2
+
+
+def test_light_rooms_do_not_load_torch():
+    light = "viscodex.cli, viscodex.model.prompts, viscodex.model.live, viscodex.model.standins"
+    check = f"import sys, {light}; sys.exit(bool({{'torch', 'transformers', 'numpy'}} & set(sys.modules)))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", check], env=environment).returncode == 0
+
+
 def test_tiny(capsys, tmp_path):
     code, out, _ = run(capsys, "tiny", tmp_path / "trio", "--family", "qwen3_vl", "--tied", "--shards", "1")
     assert code == 0
@@ -163,3 +180,8 @@ def test_tiny(capsys, tmp_path):
     code, _, err = run(capsys, "tiny", tmp_path / "trio")
     assert code == 2
     assert "not empty" in err
+
+
+def test_tiny_names_every_family(capsys):
+    _, out, _ = run(capsys, "tiny", "--help")
+    assert all(family in " ".join(out.replace("│", " ").split()) for family in FAMILIES)

@@ -75,6 +75,9 @@ TEXT_ALIASES = {
     "ministral3": "mistral",
 }
 
+_ALL_PROJECTORS = tuple(dict.fromkeys(prefix for family in FAMILIES.values() for prefix in family.projector))
+_ALL_VISION = tuple(dict.fromkeys(prefix for family in FAMILIES.values() for prefix in family.vision))
+
 # Longest first. Each wrapper is replaced by the prefix a plain causal language model uses.
 _BACKBONE_WRAPPERS: tuple[tuple[str, str], ...] = (
     ("model.language_model.lm_head.", "lm_head."),
@@ -92,6 +95,14 @@ _BACKBONE = re.compile(r"model\.(?:embed_tokens|norm|layers\.(?P<layer>0|[1-9][0
 
 # Computed at load, never trained; old savers wrote them all the same.
 BUFFERS = ("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "self_attn.masked_bias", "embeddings.position_ids")
+
+
+def part_of(name: str) -> Part:
+    """The part of a parameter of any known family, by its name; what is neither projector nor vision is backbone."""
+    bare = name.removeprefix("model.")
+    if bare.startswith(_ALL_PROJECTORS):
+        return "projector"
+    return "vision" if bare.startswith(_ALL_VISION) else "backbone"
 
 
 def is_buffer(name: str) -> bool:

@@ -10,9 +10,9 @@ import typer
 
 from viscodex.core import console, rundir
 from viscodex.core.errors import UsageError, VisCodexError, did_you_mean
-from viscodex.core.sample import KINDS, Image, Kind, Sample
 
 if TYPE_CHECKING:
+    from viscodex.core.sample import Kind, Sample
     from viscodex.model.generate import Completion, Sampling, Stream
 
 
@@ -32,6 +32,7 @@ def generate(
     raw: bool = typer.Option(False, "--raw", help="The whole answer as it comes, not its code alone."),
     json: bool = typer.Option(False, "--json", help="The answer with its code, finish, tokens and time as JSON."),
     out: Path = typer.Option(None, metavar="FILE", help="Write there instead of stdout."),
+    max_pixels: int = typer.Option(None, min=1, help="Scale larger pictures down to this area (Qwen families)."),
     device: str = typer.Option("", help="cpu or cuda; unset, cuda if there is one."),
 ) -> None:
     """Write the code that a picture shows: screenshot to HTML, chart to Python. Only code goes to stdout."""
@@ -41,7 +42,7 @@ def generate(
 
     sampling = Sampling(temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, seed=seed)
     console.say(f"loading {model}")
-    stream = Local(model, device=device).stream(sample, sampling)
+    stream = Local(model, device=device, max_pixels=max_pixels).stream(sample, sampling)
     is_silent = json or out is not None
     completion = _show_raw(stream, is_silent) if raw else _show_code(stream, sample.kind, is_silent)
     _remark(completion, sampling)
@@ -56,6 +57,8 @@ def generate(
 
 
 def _kind(word: str) -> Kind:
+    from viscodex.core.sample import KINDS  # pydantic: not for --help
+
     for kind in KINDS:
         if word == kind:
             return kind
@@ -64,6 +67,7 @@ def _kind(word: str) -> Kind:
 
 def _sample(paths: list[str], kind: Kind, prompt: str) -> Sample:
     """The task; pictures that cannot be read are refused before a model is loaded."""
+    from viscodex.core.sample import Image
     from viscodex.model.prompts import task
 
     if not paths and not prompt:

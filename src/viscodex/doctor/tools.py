@@ -29,8 +29,9 @@ class Tool:
 
     @property
     def path(self) -> str | None:
-        """Where the first of the commands is."""
-        return next(filter(None, map(shutil.which, self.commands)), None)
+        """Where the first of the commands is: on the PATH, or beside Python, where a wheel puts it."""
+        folders = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+        return next(filter(None, (shutil.which(command, path=folders) for command in self.commands)), None)
 
     @property
     def fix(self) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from viscodex.merge.plan import MergePlan, Step, require_sound, sources, variant
 from viscodex.merge.record import Record, Summary, summarize
 from viscodex.merge.staging import Staging, staged
 from viscodex.merge.step import StepWriter
-from viscodex.merge.tensors import Inputs, Operands
+from viscodex.merge.tensors import Inputs, Operands, TensorStream
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class _Engine:
         for step in self.plan.steps:
             if step.action == "merge":
                 operands = Operands(self.inputs, step, Cpu(), self.plan.recipe.seed)
-                total = total + method.measure(partial(operands.stream, (0, step.tuned[0].info.elements)), {})
+                total = total + method.measure(TensorStream(operands), {})
         self.model_stats = total
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from viscodex.checkpoint.writer import write_from
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.merge.device import Cpu, Device
-from viscodex.merge.kernel import library, weighted_sum_bf16
+from viscodex.merge.kernel import MOST_MODELS, thinned_sum_bf16, weighted_sum_bf16
 from viscodex.merge.plan import MergePlan, Step, sources
 from viscodex.merge.record import Record
 from viscodex.merge.statistics import Distances, gram_of
-from viscodex.merge.tensors import Inputs, Operands, Range, aligned, chunks
+from viscodex.merge.tensors import Inputs, Operands, Range, TensorStream, aligned, can_compile, chunks
 
 COPY_BYTES = 16 << 20
 SAMPLE_ELEMENTS = 1 << 15  # of every chunk, for the report: 3 % of the elements, spread over the whole tensor
@@ -71,7 +70,7 @@ class StepWriter:
         measure = self.plan.method.measure
         operands = Operands(self.inputs, self.step, Cpu(), self.plan.recipe.seed)
         with np.errstate(all="ignore"):
-            stats = measure(partial(operands.stream, (0, elements)), self.plan.options) if measure else None
+            stats = measure(TensorStream(operands), self.plan.options) if measure else None
         for part in chunks(elements, operands.shape[1]):
             self._merge(part, stats)
 
@@ -85,7 +84,7 @@ class StepWriter:
         buffers = [self.inputs.buffer(100 + variant, size) for variant in range(len(self.files))]
         outs = [np.frombuffer(buffer, dtype=dtype.words) for buffer in buffers]
         with np.errstate(all="ignore"):  # what is not finite is refused by name just below
-            finite = self._weighted_sum(words, outs, stats)
+            finite = self._compiled(operands, part[0], words, outs, stats)
             if finite is None:
                 finite = self._general(operands, part, words, outs, stats, whole)
         if not finite:
@@ -154,23 +153,27 @@ class StepWriter:
         assert self.step.base is not None or of_base == 0.0
         return [*of_tuned, of_base] if self.step.base else of_tuned
 
-    def _weighted_sum(self, words: Sequence[Words], outs: Sequence[Words], stats: Any) -> bool | None:
+    def _compiled(
+        self, operands: Operands, place: int, words: Sequence[Words], outs: Sequence[Words], stats: Any
+    ) -> bool | None:
         """Combine by the compiled kernel, and say whether all is finite.
 
-        None where the method, the formats or the device ask for the general way.
+        None where the method, the formats or the device ask for the general way. Rows that only the VLM has come out
+        as anything: they are restored afterwards.
         """
-        step = self.step
-        formats = {step.out.dtype, *(source.info.dtype for source in sources(step))}
-        if (
-            self.plan.method.coefficients is None
-            or formats != {"BF16"}
-            or not isinstance(self.device, Cpu)
-            or library() is None
-        ):
+        method, step = self.plan.method, self.step
+        if not isinstance(self.device, Cpu) or not can_compile(step, step.out.dtype):
             return None
         finite = True
+        if method.coefficients is not None:
+            for out, weights in zip(outs, step.weights, strict=True):
+                finite &= weighted_sum_bf16(words, self._coefficients(weights, stats), out)
+            return finite
+        if method.thinning is None or len(step.tuned) > MOST_MODELS:
+            return None
+        thinning = method.thinning(stats, self.plan.options, [operands.key(i) for i in range(len(step.tuned))])
         for out, weights in zip(outs, step.weights, strict=True):
-            finite &= weighted_sum_bf16(words, self._coefficients(weights, stats), out)
+            finite &= thinned_sum_bf16(words, weights, thinning, place, out)
         return finite
 
     def _copy(self, part: Range) -> None:

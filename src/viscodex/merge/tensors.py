@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.dtypes import FLOATS, Words, has_nonfinite
 from viscodex.checkpoint.reader import Checkpoint, TensorInfo, read_into
 from viscodex.core.errors import VisCodexError
+from viscodex.merge import chance
 from viscodex.merge.block import Block
 from viscodex.merge.device import Device
+from viscodex.merge.kernel import count_tasks_bf16, library
 from viscodex.merge.plan import Source, Step, sources
+from viscodex.merge.quantiles import Bins, Counts, histograms_of
 
 CHUNK_ELEMENTS = (
     1 << 20
 )  # at most 16 Mi by the spec; at 1 Mi the pieces stay in the cache between read and write (measured)
-CELL = 1 << 16  # elements whose random numbers are drawn together
 Range = tuple[int, int]
 
 
@@ -99,7 +100,6 @@ class Operands:
         self.inputs, self.step, self.device, self.seed = inputs, step, device, seed
         self.shape = matrix_shape(step.tuned[0].info.shape)
         self.vlm_rows = vlm_only_rows(step)
-        self.cells: dict[int, tuple[int, NDArray[np.float32]]] = {}
 
     def read(self, part: Range) -> list[Words]:
         """The words of every source for elements [start, stop)."""
@@ -114,15 +114,6 @@ class Operands:
             stop = min(start + step, size)
             place = (part[0] + start, part[0] + stop)
             yield (start, stop), self._block(place, [w[start:stop] for w in words], whole)
-
-    def stream(self, whole_range: Range) -> Iterator[Block]:
-        """The blocks of a whole tensor, read again from disk; a value that is no number is an error already here."""
-        for part in chunks(whole_range[1], self.shape[1]):
-            words = self.read(part)
-            if fault := self.nonfinite(words):
-                raise fault
-            for _, block in self.blocks(part, words):
-                yield block
 
     def nonfinite(self, words: Sequence[Words], among: Sequence[int] | None = None) -> VisCodexError | None:
         """The error for the first source (of those `among`) that holds NaN or Inf; None when all are finite."""
@@ -167,19 +158,57 @@ class Operands:
                 array.reshape(-1, self.shape[1])[rows] = arrays[0].reshape(-1, self.shape[1])[rows]
 
     def _uniform(self, place: Range, model: int) -> Any:
-        """Numbers in [0, 1) that depend on seed, tensor, model and place alone, so not on blocks, order or threads."""
-        first, last = place[0] // CELL, (place[1] - 1) // CELL
-        numbers = np.concatenate([self._cell(model, cell) for cell in range(first, last + 1)])
-        return self.device.from_numpy(numbers[place[0] - first * CELL : place[1] - first * CELL])
+        """Numbers in [0, 1) for the elements of a block."""
+        return self.device.from_numpy(chance.uniform(self.key(model), place[0], place[1] - place[0]))
 
-    def _cell(self, model: int, cell: int) -> NDArray[np.float32]:
-        """The numbers of a model for one cell of elements. Blocks follow each other, so the last one is kept."""
-        known = self.cells.get(model)
-        if known is None or known[0] != cell:
-            text = f"{self.seed}/{self.step.key}/{model}/{cell}"
-            generator = np.random.Generator(np.random.SFC64(xxhash.xxh3_128_intdigest(text.encode())))
-            known = self.cells[model] = (cell, generator.random(CELL, dtype=np.float32))
-        return known[1]
+    def key(self, model: int) -> int:
+        """The key of a model's random numbers in this tensor."""
+        return chance.key_of(self.seed, self.step.key, model)
+
+    def fill_words(self, part: Range, words: Sequence[Words]) -> None:
+        """`_fill_from_vlm` on words of one dtype."""
+        mask = self.rows_in(part)
+        if mask is not None:
+            for other, source in zip(words[1:], sources(self.step)[1:], strict=True):
+                if source.rows is not None:
+                    other.reshape(-1, self.shape[1])[mask] = words[0].reshape(-1, self.shape[1])[mask]
+
+
+class TensorStream:
+    """A step's tensors from first to last element, read from disk at every call."""
+
+    def __init__(self, operands: Operands) -> None:
+        self.operands = operands
+        self.parts = chunks(operands.step.tuned[0].info.elements, operands.shape[1])
+
+    def __call__(self) -> Iterator[Block]:
+        for part in self.parts:
+            for _, block in self.operands.blocks(part, self._read(part)):
+                yield block
+
+    def task_histograms(self, bins: Bins | None) -> list[Counts]:
+        """Histograms of |τᵢ|, by the compiled kernel where it can."""
+        if not can_compile(self.operands.step, ""):
+            return histograms_of(lambda: (block.tasks() for block in self()))(bins)
+        totals: list[Counts] = []
+        for part in self.parts:
+            words = self._read(part)
+            self.operands.fill_words(part, words)
+            count_tasks_bf16(words, bins, totals)
+        return totals
+
+    def _read(self, part: Range) -> list[Words]:
+        """A value that is no number is an error already here."""
+        words = self.operands.read(part)
+        if fault := self.operands.nonfinite(words):
+            raise fault
+        return words
+
+
+def can_compile(step: Step, out: str) -> bool:
+    """Whether the compiled kernel is there, and all of a step's tensors (and the result, if named) are bfloat16."""
+    formats = {source.info.dtype for source in sources(step)} | ({out} if out else set())
+    return formats == {"BF16"} and library() is not None
 
 
 def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:

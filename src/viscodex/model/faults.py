@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers.conversion_mapping import get_model_conversion_mapping
@@ -17,23 +17,10 @@ from transformers.core_model_loading import (
 )
 from transformers.modeling_utils import LoadStateDictConfig
 
+from viscodex.checkpoint.layout import PARTS, Part, part_of
 from viscodex.core.errors import VisCodexError
 
-Part = Literal["backbone", "vision", "projector"]
-PARTS: tuple[Part, ...] = ("backbone", "vision", "projector")
 SHOWN = 3  # names listed per part and fault
-
-# Prefixes of parameter names in memory, without the leading "model."; all else is backbone.
-PROJECTOR = ("visual.merger.", "visual.deepstack_merger_list.", "multi_modal_projector.", "connector.", "image_newline")
-VISION = ("visual.", "vision_tower.", "vision_model.")
-
-
-def part_of(name: str) -> Part:
-    """The part a parameter belongs to, by its name in memory (`model.visual.blocks.0.…` → vision)."""
-    bare = name.removeprefix("model.")
-    if bare.startswith(PROJECTOR):
-        return "projector"
-    return "vision" if bare.startswith(VISION) else "backbone"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
+from viscodex.checkpoint.layout import PARTS, Part, part_of
 from viscodex.core import rundir
 from viscodex.core.errors import VisCodexError
-from viscodex.model.faults import PARTS, Faults, Part, faults_on_meta, part_of
+from viscodex.model.faults import Faults, faults_on_meta
 
 __all__ = ["PARTS", "Part", "check_loadable", "is_multimodal", "load_model", "part_of", "parts_of", "read_config"]
 

@@ -26,10 +26,11 @@ WINDOW = 16  # batches that are sorted by length together
 
 
 class Local:
-    """A `Generator` on transformers. Greedy answers do not depend on the batch, sampled ones not even on their order.
+    """A `Generator` on transformers. An answer, greedy or sampled, does not depend on the others in its batch.
 
-    Settings in the checkpoint's generation_config.json (temperature, repetition penalty, …) are not used: what is not
-    in `Sampling` is off. One answer is computed at a time; calls from several threads wait for each other.
+    (In bfloat16 two nearly equal tokens can still change places with the padding; in float32 they do not.) Settings in
+    the checkpoint's generation_config.json (temperature, repetition penalty, …) are not used: what is not in `Sampling`
+    is off. Calls from several threads wait for each other.
     """
 
     def __init__(

@@ -42,6 +42,8 @@ class Asker:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.limit: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._reserved = [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        if self.processor is not None:
+            self._reserved.append(self.processor.image_token)
         if not (self.processor or self.tokenizer).chat_template:
             raise VisCodexError("the checkpoint has no chat template", str(folder), hint="an instruction-tuned model")
 
@@ -71,12 +73,12 @@ class Asker:
             raise VisCodexError(f"the processor refuses the prompt: {error}") from error
 
     def _check(self, sample: Sample) -> None:
+        if not sample.prompt:
+            raise VisCodexError("the sample has no prompt")
         if sample.images and self.processor is None:
             raise VisCodexError("the model takes text alone, and the sample has a picture")
         if found := [token for token in self._reserved if token in sample.text]:
             raise VisCodexError(f"the prompt holds {found[0]}, which the model reserves")
-        if not sample.prompt:
-            raise VisCodexError("the sample has no prompt")
 
     def _marks(self, text: str) -> dict[str, bool]:
         """A template that writes the beginning-of-text token must not get a second one."""

@@ -103,8 +103,7 @@ def _checked(family: str, layout: str, size: Size, code_size: Size, shards: int)
 def vlm_model(family: str, size: Size) -> tuple[Any, dict[str, tuple[int, ...]]]:
     """The VLM's configuration and the shape of every saved tensor, by its name in memory."""
     kind = FAMILIES[family]
-    tokenizer = tiny_tokenizer.build(kind.special)
-    vocabulary = tokenizer.get_vocab()
+    vocabulary = tiny_tokenizer.build(kind.special).get_vocab()
     ids = {token: vocabulary[token] for token in kind.special}
     values = kind.vlm(size, ids) | {"tie_word_embeddings": size.tied}
     config = transformers.AutoConfig.for_model(family, **values)
@@ -210,8 +209,7 @@ def _hub_config(values: dict[str, Any], flat: bool) -> dict[str, Any]:
         if "rope_theta" in rope:
             section["rope_theta"] = rope.pop("rope_theta")
         if "mrope_section" in rope:
-            kind = "mrope" if flat else rope.pop("rope_type")
-            section["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_type"} | {"type": kind}
+            section["rope_scaling"] = rope if not flat else {"type": "mrope", "mrope_section": rope["mrope_section"]}
         if "dtype" in section:
             section["torch_dtype"] = section.pop("dtype")
     return values
