@@ -82,7 +82,7 @@ def test_by_every_method(bench, refused, cli, method, role):
 def test_in_a_model_that_has_no_weight(bench, refused, monkeypatch, method, lam, role, kernel):
     """It would not show in the result; but a damaged input is said all the same."""
     if not kernel:
-        monkeypatch.setattr("viscodex.merge.step.library", lambda: None)
+        monkeypatch.setattr("viscodex.merge.tensors.library", lambda: None)
     use(bench, method, lam)
     put(bench, role, UP, BAD["Inf"])
     assert blames(refused(), bench, role, UP)
@@ -123,7 +123,7 @@ def test_behind_the_first_chunk_of_a_tensor_that_is_measured(
 
 def test_no_warning_of_the_arithmetic_reaches_the_user(bench, refused, monkeypatch):
     """Inf − Inf, 0 · Inf and overflow come up on the way to the error."""
-    monkeypatch.setattr("viscodex.merge.step.library", lambda: None)
+    monkeypatch.setattr("viscodex.merge.tensors.library", lambda: None)
     put(bench, "code", UP, BAD["Inf"])
     put(bench, "vlm", UP, BAD["Inf"], torch.float32)
     assert "NaN or Inf in the vlm" in refused()
