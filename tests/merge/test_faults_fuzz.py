@@ -25,7 +25,7 @@ JUNK: list[Any] = [
     *([], [0], ["x"], [[]], {}, {"a": 1}, {"content": 1, "id": "x"}, [1, 2, 3, 4, 5], {"quant_method": "x"}),
 ]
 FILES = ["config.json", "model.safetensors.index.json", "tokenizer.json"]
-ROUNDS = int(os.environ.get("VISCODEX_FUZZ_ROUNDS", "25"))  # a thousand have passed; a few watch over changes
+ROUNDS = int(os.environ.get("VISCODEX_FUZZ_ROUNDS", "15"))  # a thousand have passed; a few watch over changes
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

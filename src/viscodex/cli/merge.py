@@ -105,7 +105,7 @@ def parse_lambdas(text: str) -> list[float]:
     try:
         values = [float(word) for word in text.split(",") if word.strip()]
     except ValueError:
-        raise UsageError(f'--lambda takes numbers, not "{text}"', hint="--lambda 0.7 or --lambda 0.7,0.8") from None
+        values = []
     if text.strip() and not values:
         raise UsageError(f'--lambda takes numbers, not "{text}"', hint="--lambda 0.7 or --lambda 0.7,0.8")
     if any(not 0.0 <= value <= 1.0 for value in values):
