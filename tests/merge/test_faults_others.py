@@ -107,3 +107,23 @@ def test_an_output_that_fills_while_the_merge_runs_is_kept_apart(bench, cli, mon
     assert run.code == 0
     assert "1 of 1 shards are done" in run.err
     assert (bench.out / "model.safetensors").is_file()
+
+
+def test_odd_things_beside_the_weights_neither_stop_a_merge_nor_come_along(bench, cli):
+    """A folder of licences, a pipe, a broken link, pickles and their index, a hidden file."""
+    (bench.vlm / "LICENSES").mkdir()
+    (bench.code / "LICENSE.d").mkdir()
+    os.mkfifo(bench.vlm / "LICENSE")
+    (bench.vlm / "NOTICE").symlink_to("gone")
+    (bench.vlm / "original").mkdir()
+    for name in ("pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth", ".hidden"):
+        (bench.vlm / name).write_text("{}")
+    (bench.vlm / "LICENSE.txt").write_text("Apache License, Version 2.0")
+    run = cli(bench.arguments())
+    assert run.code == 0, run.err
+    beside = {path.name for path in bench.out.iterdir()} - {path.name for path in bench.vlm.iterdir()}
+    assert beside == {"README.md", "merge.json", "merge_report.json", "merge_report.html", "model.safetensors"}
+    kept = {path.name for path in bench.out.iterdir()} & {path.name for path in bench.vlm.iterdir()}
+    assert "LICENSE.txt" in kept
+    assert not kept & {"LICENSES", "LICENSE", "NOTICE", "original", "pytorch_model.bin.index.json", ".hidden"}
+    assert "apache-2.0" in (bench.out / "README.md").read_text()

@@ -98,6 +98,7 @@ USAGE: dict[str, tuple[Any, tuple[str, ...]]] = {
     "λ with a bad pattern": (put(lam='{"*" = [0.5, -1.0]}'), ("from 0 to 1, not -1.0",)),
     "λ a date": (put(lam="2024-01-01"), ("lambda",)),
     "--lambda in words": (given("--lambda", "half"), ('--lambda takes numbers, not "half"', "--lambda 0.7")),
+    "--lambda of a comma": (given("--lambda", ","), ('--lambda takes numbers, not ","',)),
     "--lambda 7": (given("--lambda", "7"), ("from 0 to 1, not 7",)),
     "--lambda NaN": (given("--lambda", "nan"), ("from 0 to 1, not nan",)),
     "--lambda twice the same": (given("--lambda", "0.7,0.8,0.70"), ("a λ is given twice",)),

@@ -106,6 +106,8 @@ def parse_lambdas(text: str) -> list[float]:
         values = [float(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise UsageError(f'--lambda takes numbers, not "{text}"', hint="--lambda 0.7 or --lambda 0.7,0.8") from None
+    if text.strip() and not values:
+        raise UsageError(f'--lambda takes numbers, not "{text}"', hint="--lambda 0.7 or --lambda 0.7,0.8")
     if any(not 0.0 <= value <= 1.0 for value in values):
         raise UsageError(f"λ is the VLM's weight, from 0 to 1, not {text}", hint="--lambda 0.7")
     if len(set(values)) < len(values):

@@ -72,8 +72,8 @@ def read_licence(folder: Path) -> str:
         fields = dict(re.findall(r"^(license(?:_name)?):\s*(\S+)\s*$", header, re.MULTILINE))
         if fields:
             return str(fields.get("license_name") or fields["license"]).strip("'\"").lower()
-    for path in sorted(folder.glob("LICENSE*")):
-        if "Apache License" in path.read_text(encoding="utf-8", errors="replace")[:500]:
+    for path in sorted(folder.glob("LICENSE*")):  # LICENSES may be a folder
+        if path.is_file() and "Apache License" in path.read_text(encoding="utf-8", errors="replace")[:500]:
             return "apache-2.0"
     return ""
 

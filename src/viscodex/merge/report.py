@@ -45,7 +45,9 @@ def copy_side_files(source: Path, folder: Path, dtype: str = "") -> list[str]:
     """
     copied = []
     for path in sorted(source.iterdir()):
-        if not path.is_file() or path.name in OWN_FILES or path.suffix in WEIGHT_FILES or path.name.startswith("."):
+        if not path.is_file() or path.name in OWN_FILES or path.name.startswith("."):
+            continue
+        if path.suffix in WEIGHT_FILES or path.name.endswith(".index.json"):  # also the index of pickles left behind
             continue
         shutil.copyfile(path, folder / path.name)
         copied.append(path.name)
