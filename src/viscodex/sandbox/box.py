@@ -1,0 +1,176 @@
+"""Run something a model wrote, once, and learn what happened.
+
+What this does not protect against: bugs in the kernel, timing channels, and traffic on the memory bus or the disk.
+docs/security.md lists every promise with its test.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from viscodex.sandbox.boxed import Boxed, StartError, sealed_file, start
+from viscodex.sandbox.collect import collect as collect_files
+from viscodex.sandbox.jail import Jail
+from viscodex.sandbox.limits import Limits
+from viscodex.sandbox.output import Output
+from viscodex.sandbox.watchdog import FIRST_LOOK_S, SLOWEST_LOOK_S, Excess, Watchdog
+
+Status = Literal["ok", "error", "timeout", "memory", "output_limit", "unavailable"]
+OUT_OF_CPU = 128 + signal.SIGXCPU
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a boxed run did. `exit_code` is a shell's: 128 + n for signal n; None when nothing was run."""
+
+    status: Status
+    exit_code: int | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    cpu_s: float = 0.0
+    """CPU seconds of all its processes, the box's own few milliseconds included."""
+    wall_s: float = 0.0
+    rss_peak: int = 0
+    """The largest resident set seen, in bytes: of one process, or of all together when they were sampled."""
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    isolation: str = ""
+    """The back end that held it: bwrap, landlock, or none when the user asked for that."""
+    channel: bytes = b""
+    """What came over the private channel."""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a program is run. Cheap to make; safe to use from several threads at once."""
+
+    limits: Limits = field(default_factory=Limits)
+    jail: Jail | None = None
+    """Mounts, environment and policy; `limits` replace the jail's own."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        files: Mapping[str, bytes | int] | None = None,
+        stdin: bytes | int = b"",
+        collect: Iterable[str] = (),
+        *,
+        channel: bool = False,
+    ) -> Execution:
+        """Run `argv` with `files` in its work folder; read back the files named in `collect`.
+
+        Never raises for what the program did. `channel` gives it a private pipe to us as descriptor 3.
+        """
+        jail = replace(self.jail or Jail(), limits=self.limits)
+        return _run(jail, argv, files or {}, stdin, tuple(collect), channel)
+
+
+def _run(
+    jail: Jail,
+    argv: Sequence[str],
+    files: Mapping[str, bytes | int],
+    stdin: bytes | int,
+    wanted: tuple[str, ...],
+    channel: bool,
+) -> Execution:
+    began = time.monotonic()
+    output = Output(jail.limits.stdout, channel)
+    source = sealed_file(stdin) if isinstance(stdin, bytes) else stdin
+    try:
+        boxed = start(jail, argv, output.streams(source), files)
+    except StartError as failure:
+        output.drain()
+        output.close()
+        return Execution("unavailable", failure.exit_code, stderr=bytes(output.stderr.content))
+    finally:
+        output.close_writers()
+        if isinstance(stdin, bytes):
+            os.close(source)
+    try:
+        watchdog = Watchdog(jail.limits, boxed.proc, boxed.folders)
+        excess = _attend(boxed, output, watchdog, began + jail.limits.wall)
+        boxed.kill()
+        code = boxed.wait()
+        output.drain()
+        found = collect_files(boxed.work, wanted, jail.limits.artifact)
+    finally:
+        boxed.close()
+        output.close()
+    return _execution(boxed, code, excess, output, watchdog, found, time.monotonic() - began)
+
+
+def _attend(boxed: Boxed, output: Output, watchdog: Watchdog, deadline: float) -> Excess | None:
+    """Read and watch until the jail ends by itself or passes a limit; name the limit."""
+    poll = select.poll()
+    poll.register(boxed.launcher_fd, select.POLLIN)
+    for pipe in output.pipes:
+        poll.register(pipe.reader, select.POLLIN)
+    readers = {pipe.reader: pipe for pipe in output.pipes}
+    pause = FIRST_LOOK_S
+    look_at = time.monotonic() + pause
+    while True:
+        for fd, _ in poll.poll(max(0.0, look_at - time.monotonic()) * 1000):
+            if fd == boxed.launcher_fd:
+                return None
+            if not readers[fd].read():
+                poll.unregister(fd)
+        if output.overflowed:
+            return "output_limit"
+        now = time.monotonic()
+        if now >= deadline:
+            return "timeout"
+        if now >= look_at:
+            if (excess := watchdog.look()) is not None:
+                return excess
+            pause = min(SLOWEST_LOOK_S, pause * 1.5)
+            look_at = min(time.monotonic() + pause, deadline)
+
+
+def _execution(
+    boxed: Boxed,
+    code: int,
+    excess: Excess | None,
+    output: Output,
+    watchdog: Watchdog,
+    found: Mapping[str, bytes],
+    wall_s: float,
+) -> Execution:
+    usage = boxed.usage
+    assert usage is not None
+    cpu_s = max(usage.ru_utime + usage.ru_stime, watchdog.cpu_s)
+    status: Status = excess or ("ok" if code == 0 else "error")
+    if excess is None and output.overflowed:
+        status = "output_limit"
+    elif excess is None and (code == OUT_OF_CPU or (code != 0 and cpu_s >= watchdog.limits.cpu_s)):
+        status = "timeout"
+    return Execution(
+        status=status,
+        exit_code=code,
+        stdout=bytes(output.stdout.content),
+        stderr=bytes(output.stderr.content),
+        cpu_s=cpu_s,
+        wall_s=wall_s,
+        rss_peak=max(watchdog.rss_peak, _own_peak(usage)),
+        artifacts=found,
+        isolation="bwrap",
+        channel=bytes(output.channel.content) if output.channel else b"",
+    )
+
+
+def _own_peak(usage: resource.struct_rusage) -> int:
+    """The largest resident set of one of the jail's processes, in bytes, or 0 where it cannot be told.
+
+    A child made by vfork starts with its parent's peak on its account, so only what exceeds ours is the jail's.
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * 1024 if usage.ru_maxrss > ours else 0

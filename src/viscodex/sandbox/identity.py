@@ -1,0 +1,55 @@
+"""Who a boxed program is: never root, and when we are root, nobody else at all.
+
+bwrap started by root would keep root's view of the host's files inside the box, and the kernel waives RLIMIT_NPROC
+for uid 0. So root is dropped before bwrap starts, to a uid that no account has: each run gets its own, so that
+neither files, nor signals, nor the per-uid process count are shared between runs or with a service running as
+`nobody`. The range is the one that systemd's UID registry leaves unassigned: 0x70000000 to 0x7FFFFFFF, 64 for
+each possible process id.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from viscodex.core.errors import VisCodexError
+
+FIRST_UID = 0x70000000
+SLOTS = 64
+NOBODY = 65534
+
+_slots = itertools.count()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The uid and gid a run has on the host, and the command prefix that takes them on."""
+
+    uid: int
+    gid: int
+    prefix: tuple[str, ...] = ()
+
+
+def identity() -> Identity:
+    """A fresh unprivileged identity when we are root, else our own."""
+    if os.geteuid() != 0:
+        return Identity(os.geteuid(), os.getegid())
+    setpriv = shutil.which("setpriv", path="/usr/bin:/bin")
+    if setpriv is None:
+        raise VisCodexError("setpriv is missing, and root must be dropped before anything runs", hint="util-linux")
+    uid = _free_uid()
+    return Identity(uid, uid, (setpriv, f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"))
+
+
+def _free_uid() -> int:
+    own = FIRST_UID + (os.getpid() % (1 << 22)) * SLOTS + next(_slots) % SLOTS
+    return own if _is_mapped(own) else NOBODY
+
+
+def _is_mapped(uid: int) -> bool:
+    """Inside a rootless container only some uids exist."""
+    ranges = (tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    return any(first <= uid < first + count for first, _, count in ranges)

@@ -1,0 +1,108 @@
+"""How much a jail has used, read from its own /proc; and whether that is too much."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from viscodex.sandbox.limits import Limits
+
+Excess = Literal["timeout", "memory", "output_limit"]
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+PAGE = resource.getpagesize()
+FIRST_LOOK_S, SLOWEST_LOOK_S = 0.01, 0.05
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """One process, now."""
+
+    key: tuple[int, int]
+    """Process id and start time: ids are used again."""
+    own_s: float
+    reaped_s: float
+    """CPU of children it has waited for."""
+    resident: int
+
+
+@dataclass
+class Watchdog:
+    """Samples of one jail. `proc` and `folders` are descriptors; folders are the roots of its tmpfs mounts."""
+
+    limits: Limits
+    proc: int
+    folders: tuple[int, ...] = ()
+    cpu_s: float = 0.0
+    rss_peak: int = 0
+    _seen: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def look(self) -> Excess | None:
+        """Take a sample; name the limit that is passed, if any."""
+        processes = list(processes_in(self.proc))
+        for process in processes:
+            self._seen[process.key] = process.own_s
+        # Times of children whose parent never waits are in no one's count; the last seen own times are.
+        waited = sum(p.own_s + p.reaped_s for p in processes)
+        self.cpu_s = max(self.cpu_s, waited, sum(self._seen.values()))
+        files, inodes = self._files()
+        memory = sum(p.resident for p in processes)
+        if memory + files > self.limits.memory:
+            memory = sum(proportional(self.proc, p.key[0], p.resident) for p in processes)  # shared pages once
+        self.rss_peak = max(self.rss_peak, memory + files)
+        if memory + files > self.limits.memory:
+            return "memory"
+        if self.cpu_s >= self.limits.cpu_s:
+            return "timeout"
+        return "output_limit" if inodes > self.limits.inodes else None
+
+    def _files(self) -> tuple[int, int]:
+        """Bytes and inodes in the jail's tmpfs mounts."""
+        used = inodes = 0
+        for folder in self.folders:
+            state = os.fstatvfs(folder)
+            used += (state.f_blocks - state.f_bfree) * state.f_frsize
+            inodes += state.f_files - state.f_ffree
+        return used, inodes
+
+
+def processes_in(proc: int) -> Iterator[ProcessUse]:
+    """Every process that this /proc lists."""
+    for name in os.listdir(proc):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                yield _read_process(proc, name)
+
+
+def _read_process(proc: int, name: str) -> ProcessUse:
+    fields = _read(proc, f"{name}/stat").rpartition(b")")[2].split()  # the command before ")" can hold anything
+    user, system, reaped_user, reaped_system = (int(f) for f in fields[11:15])
+    return ProcessUse(
+        key=(int(name), int(fields[19])),
+        own_s=(user + system) * TICK_S,
+        reaped_s=(reaped_user + reaped_system) * TICK_S,
+        resident=int(fields[21]) * PAGE,
+    )
+
+
+def proportional(proc: int, pid: int, otherwise: int) -> int:
+    """A process's memory with shared pages divided among the sharers."""
+    try:
+        for line in _read(proc, f"{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return otherwise
+
+
+def _read(proc: int, path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        return os.read(fd, 65536)
+    finally:
+        os.close(fd)
