@@ -15,7 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from viscodex.sandbox.boxed import Boxed, StartError, sealed_file, start
+from viscodex.core.errors import VisCodexError
+from viscodex.sandbox import backends
+from viscodex.sandbox.backends import Backend
+from viscodex.sandbox.boxed import Boxed, StartError, sealed_file
 from viscodex.sandbox.collect import collect as collect_files
 from viscodex.sandbox.jail import Jail
 from viscodex.sandbox.limits import Limits
@@ -57,6 +60,10 @@ class Box:
     limits: Limits = field(default_factory=Limits)
     jail: Jail | None = None
     """Mounts, environment and policy; `limits` replace the jail's own."""
+    backend: Backend | None = None
+    """None takes the best that this machine's self-test passes."""
+    unsafe_local: bool = False
+    """Run without any isolation, limits apart. Never a fallback: only ever by explicit wish."""
 
     def run(
         self,
@@ -72,40 +79,51 @@ class Box:
         Never raises for what the program did. `channel` gives it a private pipe to us as descriptor 3.
         """
         jail = replace(self.jail or Jail(), limits=self.limits)
-        return _run(jail, argv, files or {}, stdin, tuple(collect), channel)
+        backend = "none" if self.unsafe_local else self.backend or backends.best()
+        if backend == "none" and not self.unsafe_local:
+            raise VisCodexError("running without isolation must be asked for", hint="unsafe_local=True, --unsafe-local")
+        began = time.monotonic()
+        output = Output(self.limits.stdout, channel)
+        try:
+            try:
+                boxed = _start(backend, jail, argv, files or {}, stdin, output)
+            except StartError as error:
+                output.drain()
+                message = f"{error}\n".encode() + bytes(output.stderr.content)
+                return Execution("unavailable", stderr=message, isolation=backend)
+            return _attended(boxed, output, jail.limits, tuple(collect), began)
+        finally:
+            output.close()
 
 
-def _run(
+def _start(
+    backend: Backend,
     jail: Jail,
     argv: Sequence[str],
     files: Mapping[str, bytes | int],
     stdin: bytes | int,
-    wanted: tuple[str, ...],
-    channel: bool,
-) -> Execution:
-    began = time.monotonic()
-    output = Output(jail.limits.stdout, channel)
+    output: Output,
+) -> Boxed:
     source = sealed_file(stdin) if isinstance(stdin, bytes) else stdin
     try:
-        boxed = start(jail, argv, output.streams(source), files)
-    except StartError as failure:
-        output.drain()
-        output.close()
-        return Execution("unavailable", failure.exit_code, stderr=bytes(output.stderr.content))
+        return backends.start(backend, jail, argv, output.streams(source), files)
     finally:
         output.close_writers()
         if isinstance(stdin, bytes):
             os.close(source)
+
+
+def _attended(boxed: Boxed, output: Output, limits: Limits, wanted: tuple[str, ...], began: float) -> Execution:
+    """Watch a box to its end, by itself or by ours; then read what it left."""
     try:
-        watchdog = Watchdog(jail.limits, boxed.proc, boxed.folders)
-        excess = _attend(boxed, output, watchdog, began + jail.limits.wall)
-        boxed.kill()
+        watchdog = Watchdog(limits, boxed.processes, boxed.stored)
+        excess = _attend(boxed, output, watchdog, began + limits.wall)
+        boxed.end()
         code = boxed.wait()
         output.drain()
-        found = collect_files(boxed.work, wanted, jail.limits.artifact)
+        found = collect_files(boxed.work, wanted, limits.artifact)
     finally:
         boxed.close()
-        output.close()
     return _execution(boxed, code, excess, output, watchdog, found, time.monotonic() - began)
 
 
@@ -162,7 +180,7 @@ def _execution(
         wall_s=wall_s,
         rss_peak=max(watchdog.rss_peak, _own_peak(usage)),
         artifacts=found,
-        isolation="bwrap",
+        isolation=boxed.isolation,
         channel=bytes(output.channel.content) if output.channel else b"",
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,3 +54,17 @@ def _is_mapped(uid: int) -> bool:
     """Inside a rootless container only some uids exist."""
     ranges = (tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines())
     return any(first <= uid < first + count for first, _, count in ranges)
+
+
+def reachable(path: str) -> bool:
+    """Whether the identity that programs get can read this path: always when it is ours, else what others may read."""
+    if os.geteuid() != 0:
+        return os.access(path, os.R_OK)
+    resolved = Path(path).resolve()
+    links = [Path(path), resolved]
+    return all(_open_to_others(place) for link in links for place in (link, *link.parents))
+
+
+def _open_to_others(place: Path) -> bool:
+    wanted = stat.S_IROTH if place.is_file() else stat.S_IXOTH
+    return bool(place.stat().st_mode & wanted)

@@ -1,11 +1,10 @@
-"""What a boxed process sees: a read-only system, an empty home of its own, and nothing else; as bwrap arguments."""
+"""What a boxed process sees: a read-only system, an empty home of its own, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox.limits import Limits
@@ -26,16 +25,12 @@ ENVIRONMENT = {
     "TZ": "UTC",
 }
 
-# Configuration that runtimes and libraries look for; never all of /etc.
-ETC = (
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types", "magic",
-    "fonts", "ssl/openssl.cnf", "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "R", "php", "mono",
-)  # fmt: skip
+SYSTEM_ETC = ("ld.so.cache", "alternatives")
+"""What programs of any language need of the host's /etc; a language's profile mounts its own parts."""
 IDENTITY_FILES = {
     "/etc/passwd": f"box:x:{INSIDE_ID}:{INSIDE_ID}:box:{WORK}:/bin/sh\n",
     "/etc/group": f"box:x:{INSIDE_ID}:\n",
     "/etc/hosts": "127.0.0.1 localhost\n",
-    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 
 
@@ -67,49 +62,6 @@ class Jail:
     def variables(self) -> dict[str, str]:
         """The whole environment inside."""
         return ENVIRONMENT | dict(self.environment)
-
-
-def bwrap_arguments(
-    jail: Jail, files: Mapping[str, int], seccomp_fd: int, identity_fds: Mapping[str, int]
-) -> list[str]:
-    """Everything between `bwrap` and the command. `files` maps names in the work folder to descriptors to copy from.
-
-    The command itself must be handed the caller's standard streams; see `boxed.start` for the usual way in.
-    """
-    limits = jail.limits
-    words = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
-    words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "box", "--cap-drop", "ALL"]
-    if not jail.nested:
-        words.append("--disable-userns")
-    words += _system_arguments()
-    for mount in jail.mounts:
-        words += ["--ro-bind", mount.source, mount.inside]
-    for path, fd in identity_fds.items():
-        words += ["--perms", "0444", "--file", str(fd), path]
-    words += ["--proc", "/proc", "--dev", "/dev"]
-    for path, size in ((WORK, limits.work_size), ("/tmp", limits.tmp_size), ("/dev/shm", limits.shm_size)):
-        words += ["--perms", "0700", "--size", str(size), "--tmpfs", path]
-    for name, fd in files.items():
-        words += ["--perms", "0755", "--file", str(fd), f"{WORK}/{checked_name(name)}"]
-    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "--seccomp", str(seccomp_fd)]
-    for name, value in jail.variables().items():
-        words += ["--setenv", name, value]
-    return words
-
-
-@cache
-def _system_arguments() -> tuple[str, ...]:
-    """/usr, the links or folders beside it, and the named parts of /etc: what is here now, read-only."""
-    words = ["--ro-bind", "/usr", "/usr", "--dir", "/etc"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
-        if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), str(path)]
-        elif path.is_dir():
-            words += ["--ro-bind", str(path), str(path)]
-    for name in ETC:
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    return tuple(words)
 
 
 def checked_name(name: str) -> str:

@@ -46,17 +46,25 @@ class Limits:
     """Bytes of one collected file; a larger one is not collected."""
 
     @property
+    def storage(self) -> int:
+        """Bytes of all files together."""
+        return self.work_size + self.tmp_size + self.shm_size
+
+    @property
     def wall(self) -> float:
         """The wall clock's backstop in seconds."""
         return self.wall_s if self.wall_s is not None else WALL_PER_CPU * self.cpu_s
 
-    def rlimits(self) -> dict[int, int]:
-        """Per-process ceilings for setrlimit, the kernel's own backstop behind the watchdog; never above our own."""
+    def rlimits(self, already: int = 0) -> dict[int, int]:
+        """Per-process ceilings for setrlimit, the kernel's own backstop behind the watchdog; never above our own.
+
+        `already`: processes that the kernel will count with the box's, where there is no namespace to count in.
+        """
         wanted = {
             resource.RLIMIT_CPU: math.ceil(self.cpu_s) + 1,
             resource.RLIMIT_FSIZE: self.file_size,
             resource.RLIMIT_NOFILE: self.open_files,
-            resource.RLIMIT_NPROC: self.processes + 1,  # the box's own init is one of them
+            resource.RLIMIT_NPROC: already + self.processes + 2,  # two are the box's own
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_MEMLOCK: 64 * KIB,
         }

@@ -1,11 +1,11 @@
-"""How much a jail has used, read from its own /proc; and whether that is too much."""
+"""How much a jail has used, and whether that is too much."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,47 +27,58 @@ class ProcessUse:
     own_s: float
     reaped_s: float
     """CPU of children it has waited for."""
+    parent: int
     resident: int
+    proc: int
+    """Descriptor of the /proc that lists it."""
+
+    def proportional(self) -> int:
+        """Its memory with shared pages divided among the sharers; all of it where that cannot be told."""
+        with contextlib.suppress(OSError):
+            for line in _read(self.proc, f"{self.key[0]}/smaps_rollup").splitlines():
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+        return self.resident
 
 
 @dataclass
 class Watchdog:
-    """Samples of one jail. `proc` and `folders` are descriptors; folders are the roots of its tmpfs mounts."""
+    """Samples of one box."""
 
     limits: Limits
-    proc: int
-    folders: tuple[int, ...] = ()
+    processes: Callable[[], Iterator[ProcessUse]]
+    stored: Callable[[], tuple[int, int]]
+    """Bytes and inodes in its folders."""
     cpu_s: float = 0.0
     rss_peak: int = 0
     _seen: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def look(self) -> Excess | None:
         """Take a sample; name the limit that is passed, if any."""
-        processes = list(processes_in(self.proc))
+        processes = list(self.processes())
         for process in processes:
             self._seen[process.key] = process.own_s
         # Times of children whose parent never waits are in no one's count; the last seen own times are.
         waited = sum(p.own_s + p.reaped_s for p in processes)
         self.cpu_s = max(self.cpu_s, waited, sum(self._seen.values()))
-        files, inodes = self._files()
+        files, inodes = self.stored()
         memory = sum(p.resident for p in processes)
         if memory + files > self.limits.memory:
-            memory = sum(proportional(self.proc, p.key[0], p.resident) for p in processes)  # shared pages once
+            memory = sum(p.proportional() for p in processes)  # shared pages once
         self.rss_peak = max(self.rss_peak, memory + files)
         if memory + files > self.limits.memory:
             return "memory"
         if self.cpu_s >= self.limits.cpu_s:
             return "timeout"
-        return "output_limit" if inodes > self.limits.inodes else None
+        full = files > self.limits.storage or inodes > self.limits.inodes
+        return "output_limit" if full else None
 
-    def _files(self) -> tuple[int, int]:
-        """Bytes and inodes in the jail's tmpfs mounts."""
-        used = inodes = 0
-        for folder in self.folders:
-            state = os.fstatvfs(folder)
-            used += (state.f_blocks - state.f_bfree) * state.f_frsize
-            inodes += state.f_files - state.f_ffree
-        return used, inodes
+
+def stored_in(folders: tuple[int, ...]) -> tuple[int, int]:
+    """Bytes and inodes of the tmpfs mounts that these descriptors are roots of."""
+    states = [os.fstatvfs(folder) for folder in folders]
+    used = sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states)
+    return used, sum(state.f_files - state.f_ffree for state in states)
 
 
 def processes_in(proc: int) -> Iterator[ProcessUse]:
@@ -83,21 +94,12 @@ def _read_process(proc: int, name: str) -> ProcessUse:
     user, system, reaped_user, reaped_system = (int(f) for f in fields[11:15])
     return ProcessUse(
         key=(int(name), int(fields[19])),
+        parent=int(fields[1]),
         own_s=(user + system) * TICK_S,
         reaped_s=(reaped_user + reaped_system) * TICK_S,
         resident=int(fields[21]) * PAGE,
+        proc=proc,
     )
-
-
-def proportional(proc: int, pid: int, otherwise: int) -> int:
-    """A process's memory with shared pages divided among the sharers."""
-    try:
-        for line in _read(proc, f"{pid}/smaps_rollup").splitlines():
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return otherwise
 
 
 def _read(proc: int, path: str) -> bytes:

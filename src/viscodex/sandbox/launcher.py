@@ -1,0 +1,172 @@
+"""The program that starts a boxed program where there are no namespaces: Landlock, seccomp, rlimits, a reaper.
+
+It is run by its text (`python -I -S -c TEXT`), because the unprivileged user that it runs as may not be able to read
+this file; so it imports nothing of ours. Descriptor 3 is the gate to the sandbox: one JSON line in, one line out when
+the program has started, and end-of-file from the sandbox means "end it". Two Landlock layers: this process is in the
+outer one, the program in the inner one. Signals do not leave a layer, so the program cannot signal this process, and
+this process's kill(-1) reaches the program's processes and nobody else's.
+"""
+
+# pathlib and contextlib would cost more than all the rest of the start.
+# ruff: noqa: PTH112, PTH123, PTH208, SIM105
+
+import base64
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+from typing import Any, NoReturn
+
+GATE, CHANNEL = 3, 4
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every machine
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+SECCOMP_MODE_FILTER = 2
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
+ALL_RIGHTS = (1 << 16) - 1  # up to ioctl on devices (ABI 5)
+TREE_RIGHTS = EXECUTE | READ_FILE | READ_DIR
+FILE_RIGHTS = EXECUTE | READ_FILE
+DEVICE_RIGHTS = READ_FILE | WRITE_FILE
+MAKE_DEVICES = 1 << 6 | 1 << 11  # character and block devices
+NET_RIGHTS = 1 | 2  # TCP bind and connect
+SCOPES = 1 | 2  # abstract unix sockets, signals
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(number: int, *arguments: Any) -> int:
+    """A system call that raises OSError."""
+    result = int(libc.syscall(number, *arguments))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def prctl(option: int, *arguments: Any) -> None:
+    if libc.prctl(option, *(arguments + (0,) * (4 - len(arguments)))) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option}")
+
+
+def enter_layer(rights: int, net: int, allowed: list[tuple[str, int]]) -> None:
+    """Give up every file right in `rights` except below the allowed paths, TCP, and signals to the outside."""
+    attributes = struct.pack("=QQQ", rights, net, SCOPES)
+    ruleset = call(CREATE_RULESET, attributes, len(attributes), 0)
+    for path, granted in allowed:
+        try:
+            fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        call(ADD_RULE, ruleset, 1, struct.pack("=Qi", granted & rights, fd), 0)
+        os.close(fd)
+    call(RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def file_rules(order: dict[str, Any]) -> list[tuple[str, int]]:
+    rules = [(path, TREE_RIGHTS if os.path.isdir(path) else FILE_RIGHTS) for path in order["readable"]]
+    rules += [(path, DEVICE_RIGHTS) for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")]
+    rules += [(path, ALL_RIGHTS & ~MAKE_DEVICES) for path in order["writable"]]
+    return rules
+
+
+def become(order: dict[str, Any]) -> NoReturn:
+    """In the child: give everything up and become the program."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
+    os.chdir(order["work"])
+    if order["channel"]:
+        os.dup2(CHANNEL, GATE)
+    else:
+        os.close(GATE)
+    os.closerange(CHANNEL, 1 << 16)
+    for name in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(name, signal.SIG_DFL)
+    if order["confine"]:
+        enter_layer(ALL_RIGHTS, NET_RIGHTS, file_rules(order))
+    for name, ceiling in order["rlimits"]:
+        resource.setrlimit(name, (ceiling, ceiling))
+    if order["confine"]:
+        steps = base64.b64decode(order["seccomp"])
+        text = ctypes.create_string_buffer(steps)
+        filter_program = struct.pack("HxxxxxxP", len(steps) // 8, ctypes.addressof(text))
+        buffer = ctypes.create_string_buffer(filter_program)
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(buffer))
+    try:
+        os.execvpe(order["argv"][0], order["argv"], order["environment"])
+    except OSError as error:
+        os.write(2, f"{order['argv'][0]}: {error.strerror}\n".encode())
+    os._exit(127)
+
+
+def end_all(confined: bool) -> None:
+    """SIGKILL to everything the program left, until nothing is left; all of it is, or becomes, our child."""
+    while True:
+        if confined:
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        else:
+            for pid in descendants():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def descendants() -> list[int]:
+    """Processes that we, or ours, have started; read from /proc."""
+    parents = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
+        found |= more
+    return sorted(found - {os.getpid()})
+
+
+def main() -> int:
+    sandbox = os.getppid()
+    with open(GATE, "rb", closefd=False) as gate:
+        line = gate.readline()
+    if not line.endswith(b"\n"):
+        return 125
+    order = json.loads(line)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if order["confine"]:
+        enter_layer(MAKE_DEVICES, 0, [])  # a layer must give something up; this one is there for its scopes
+        try:
+            os.kill(sandbox, 0)
+        except PermissionError:
+            pass
+        else:
+            raise SystemExit("this kernel's Landlock does not hold signals back")
+    program = os.fork()
+    if program == 0:
+        become(order)
+    os.write(GATE, b"\n")
+    pidfd = os.pidfd_open(program)
+    select.select([pidfd, GATE], [], [])
+    status = 9
+    if select.select([pidfd], [], [], 0)[0]:
+        status = os.waitpid(program, 0)[1]
+    end_all(order["confine"])
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
