@@ -41,7 +41,8 @@ class Execution:
     """CPU seconds of all its processes, the box's own few milliseconds included."""
     wall_s: float = 0.0
     rss_peak: int = 0
-    """The largest resident set seen, in bytes: of one process, or of all together when they were sampled."""
+    """The largest resident set sampled, of all processes together, files in its folders included; for a run too short
+    to be sampled, the control group's peak, or 0 where there is none."""
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     isolation: str = ""
     """The back end that held it: bwrap, landlock, or none when the user asked for that."""
@@ -122,6 +123,9 @@ def _attended(boxed: Boxed, output: Output, limits: Limits, wanted: tuple[str, .
         code = boxed.wait()
         output.drain()
         found = collect_files(boxed.work, wanted, limits.artifact)
+        if excess is None and boxed.cgroup is not None and boxed.cgroup.out_of_memory():
+            excess = "memory"
+        watchdog.rss_peak = watchdog.rss_peak or _own_peak(boxed)
     finally:
         boxed.close()
     return _execution(boxed, code, excess, output, watchdog, found, time.monotonic() - began)
@@ -178,17 +182,19 @@ def _execution(
         stderr=bytes(output.stderr.content),
         cpu_s=cpu_s,
         wall_s=wall_s,
-        rss_peak=max(watchdog.rss_peak, _own_peak(usage)),
+        rss_peak=watchdog.rss_peak,
         artifacts=found,
         isolation=boxed.isolation,
         channel=bytes(output.channel.content) if output.channel else b"",
     )
 
 
-def _own_peak(usage: resource.struct_rusage) -> int:
-    """The largest resident set of one of the jail's processes, in bytes, or 0 where it cannot be told.
+def _own_peak(boxed: Boxed) -> int:
+    """Peak memory in bytes of a box that ended before it was sampled; 0 where it cannot be told.
 
-    A child made by vfork starts with its parent's peak on its account, so only what exceeds ours is the jail's.
+    The kernel puts the parent's peak on the account of a child made by vfork, so only what exceeds ours is the box's.
     """
+    if boxed.cgroup is not None and (peak := boxed.cgroup.peak()):
+        return peak
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return usage.ru_maxrss * 1024 if usage.ru_maxrss > ours else 0
+    return boxed.usage.ru_maxrss * 1024 if boxed.usage is not None and boxed.usage.ru_maxrss > ours else 0

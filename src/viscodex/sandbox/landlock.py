@@ -63,6 +63,7 @@ def start(
         order = _order(jail, argv, home, streams.channel is not None, confine)
         launcher = boxed.spawn([*who.prefix, _python(), "-I", "-S", "-c", LAUNCHER.read_text()], low)
         theirs.close()
+        group = boxed.confine_memory(jail.limits, launcher)
         with contextlib.suppress(ConnectionError):
             ours.sendall(json.dumps(order).encode() + b"\n")
         boxed.await_hello(ours, launcher)
@@ -77,6 +78,7 @@ def start(
             stored=partial(_stored, home),
             end=partial(_hang_up, gate),
             release=partial(_release, home, gate, proc),
+            cgroup=group,
         )
 
 
