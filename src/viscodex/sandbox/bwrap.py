@@ -29,7 +29,8 @@ from viscodex.sandbox.jail import IDENTITY_FILES, INSIDE_ID, SYSTEM_ETC, WORK, J
 from viscodex.sandbox.seccomp import compile_policy
 from viscodex.sandbox.watchdog import processes_in, stored_in
 
-GATE_SCRIPT = 'echo >&3; read -r limits <&3 || exit 125; eval "$limits"; exec 3<&-; "$@"; exit $?'
+# The trap is for a program that interrupts process 1: the shell would end as interrupted. Children do not inherit it.
+GATE_SCRIPT = 'trap : INT; echo >&3; read -r limits <&3 || exit 125; eval "$limits"; exec 3<&-; "$@"; exit $?'
 CHANNEL_SCRIPT = GATE_SCRIPT.replace("exec 3<&-", "exec 3>&4 4>&-")
 
 

@@ -33,12 +33,14 @@ class ProcessUse:
     """Descriptor of the /proc that lists it."""
 
     def proportional(self) -> int:
-        """Its memory with shared pages divided among the sharers; all of it where that cannot be told."""
-        with contextlib.suppress(OSError):
-            for line in _read(self.proc, f"{self.key[0]}/smaps_rollup").splitlines():
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) * 1024
-        return self.resident
+        """Its memory with shared pages divided among the sharers; nothing once it is gone."""
+        try:
+            text = _read(self.proc, f"{self.key[0]}/smaps_rollup")
+        except PermissionError:
+            return self.resident
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(b"Pss:")), 0)
 
 
 @dataclass
