@@ -30,7 +30,10 @@ from viscodex.sandbox.seccomp import compile_policy
 from viscodex.sandbox.watchdog import processes_in, stored_in
 
 # The trap is for a program that interrupts process 1: the shell would end as interrupted. Children do not inherit it.
-GATE_SCRIPT = 'trap : INT; echo >&3; read -r limits <&3 || exit 125; eval "$limits"; exec 3<&-; "$@"; exit $?'
+GATE_SCRIPT = (
+    "trap : INT; echo >&3; read -r limits <&3 || exit 125; "
+    'echo 1000 >/proc/self/oom_score_adj; eval "$limits"; exec 3<&-; "$@"; exit $?'
+)
 CHANNEL_SCRIPT = GATE_SCRIPT.replace("exec 3<&-", "exec 3>&4 4>&-")
 
 
