@@ -9,7 +9,7 @@ program's processes and nobody else's.
 """
 
 # pathlib and contextlib would cost more than all the rest of the start.
-# ruff: noqa: PTH112, PTH123, PTH208, SIM105
+# ruff: noqa: PTH123, PTH208, SIM105
 
 import base64
 import ctypes
@@ -18,6 +18,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import struct
 import sys
 from typing import Any, NoReturn
@@ -61,15 +62,18 @@ def enter_layer(rights: int, net: int, allowed: list[tuple[str, int]]) -> None:
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
-        call(ADD_RULE, ruleset, 1, struct.pack("=Qi", granted & rights, fd), 0)
+        granted &= rights if stat.S_ISDIR(os.fstat(fd).st_mode) else rights & (FILE_RIGHTS | DEVICE_RIGHTS)
+        call(ADD_RULE, ruleset, 1, struct.pack("=Qi", granted, fd), 0)
         os.close(fd)
     call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 
 
 def file_rules(order: dict[str, Any]) -> list[tuple[str, int]]:
-    rules = [(path, TREE_RIGHTS if os.path.isdir(path) else FILE_RIGHTS) for path in order["readable"]]
+    rules = [(path, TREE_RIGHTS) for path in order["readable"]]
     rules += [(path, DEVICE_RIGHTS) for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")]
+    # of /proc only itself, and only the program's first process: runtimes look for their stack in /proc/self/maps
+    rules += [(path, TREE_RIGHTS & ~EXECUTE) for path in ("/proc/self", "/proc/cpuinfo", "/proc/meminfo")]
     rules += [(path, ALL_RIGHTS & ~MAKE_DEVICES) for path in order["writable"]]
     return rules
 
