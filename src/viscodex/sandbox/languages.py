@@ -27,6 +27,20 @@ def java_source(code: str) -> str:
     return f"{public[1]}.java" if public else "Main.java"
 
 
+@dataclass(frozen=True)
+class VerdictText:
+    """Source text for the end of a unit test; see verdict.py."""
+
+    report: str
+    """A statement that writes {nonce} to the private channel, descriptor 3."""
+    fail: str
+    """A statement that makes the test fail."""
+    header: str = ""
+    """What the statements need at the top: an include, an import."""
+    in_main: bool = False
+    """The statements belong at the end of `main`; else at the end of the file."""
+
+
 COMPILE = Limits(
     cpu_s=30, memory=2 * GIB, address_space=None, processes=96, open_files=1024, file_size=256 * MIB, tmp_size=256 * MIB
 )
@@ -64,10 +78,8 @@ class Language:
     compile_limits: Limits = COMPILE
     out_of_memory: tuple[bytes, ...] = ()
     """What its runtime says on stderr when memory runs out."""
-    last_statement: str = ""
-    """Source text that writes `{nonce}` to the private channel, to stand at the very end of a unit test."""
-    failing_statement: str = ""
-    """Source text that makes a unit test fail wherever it stands."""
+    verdict: VerdictText | None = None
+    """How a unit test in this language reports that it got to its end; None where that is not offered."""
 
     def source_name(self, code: str) -> str:
         return self.source if isinstance(self.source, str) else self.source(code)

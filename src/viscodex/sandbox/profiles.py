@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from viscodex.core.errors import UsageError, did_you_mean
-from viscodex.sandbox.languages import Language, java_source
+from viscodex.sandbox.languages import Language, VerdictText, java_source
 from viscodex.sandbox.limits import GIB
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -33,8 +33,7 @@ def python(interpreter: str, shown: tuple[str, ...] = ()) -> Language:
         environment=ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
         shown=shown,
         out_of_memory=(b"MemoryError",),
-        last_statement="\n__import__('os').write(3, b'{nonce}')\n",
-        failing_statement="\nraise AssertionError\n",
+        verdict=VerdictText("__import__('os').write(3, b'{nonce}')", "raise AssertionError"),
     )
 
 
@@ -53,8 +52,7 @@ def _node(**fields: object) -> Language:
         processes=16,
         environment={"OPENSSL_CONF": "/dev/null"},
         out_of_memory=(b"heap out of memory",),
-        last_statement="\n;require('fs').writeSync(3, '{nonce}');\n",
-        failing_statement="\n;throw new Error('failed');\n",
+        verdict=VerdictText(";require('fs').writeSync(3, '{nonce}');", ";throw new Error('failed');"),
         **fields,  # type: ignore[arg-type]
     )
 
@@ -88,6 +86,12 @@ OTHERS = (
         address_space=8 * GIB,
         processes=32,
         out_of_memory=(b"java.lang.OutOfMemoryError",),
+        verdict=VerdictText(
+            'try (var v = new java.io.FileOutputStream("/dev/fd/3")) { v.write("{nonce}".getBytes()); } '
+            "catch (java.io.IOException e) { throw new RuntimeException(e); }",
+            'if (true) throw new AssertionError("failed");',
+            in_main=True,
+        ),
     ),
     Language(
         name="c",
@@ -108,6 +112,12 @@ OTHERS = (
         probe=("g++", "--version"),
         packages=("g++",),
         out_of_memory=(b"std::bad_alloc",),
+        verdict=VerdictText(
+            '{ const char v[] = "{nonce}"; if (::write(3, v, sizeof v - 1) < 0) std::abort(); }',
+            "std::abort();",
+            header="#include <unistd.h>\n#include <cstdlib>",
+            in_main=True,
+        ),
     ),
     Language(
         name="go",
@@ -122,6 +132,12 @@ OTHERS = (
         address_space=None,
         processes=16,
         out_of_memory=(b"out of memory",),
+        verdict=VerdictText(
+            'if _, failure := verdictOut.Write(3, []byte("{nonce}")); failure != nil { panic(failure) }',
+            "verdictOut.Exit(1)",
+            header='import verdictOut "syscall"',
+            in_main=True,
+        ),
     ),
     Language(
         name="rust",
@@ -154,6 +170,7 @@ OTHERS = (
         run=("ruby", "{source}"),
         probe=("ruby", "--version"),
         packages=("ruby",),
+        verdict=VerdictText("IO.new(3, 'w').syswrite('{nonce}')", "raise 'failed'"),
         out_of_memory=(b"failed to allocate memory",),
     ),
     Language(
@@ -163,6 +180,7 @@ OTHERS = (
         probe=("php", "--version"),
         packages=("php-cli",),
         shown=("/etc/php",),
+        verdict=VerdictText("file_put_contents('php://fd/3', '{nonce}');", "throw new Exception('failed');"),
         out_of_memory=(b"Allowed memory size", b"Out of memory"),
     ),
     Language(
@@ -174,8 +192,7 @@ OTHERS = (
         environment=ONE_THREAD,
         shown=("/etc/R",),
         out_of_memory=(b"cannot allocate",),
-        last_statement="\ncat('{nonce}', file='/dev/fd/3')\n",
-        failing_statement="\nstop('failed')\n",
+        verdict=VerdictText("cat('{nonce}', file='/dev/fd/3')", "stop('failed')"),
     ),
     Language(
         name="bash",
@@ -184,6 +201,7 @@ OTHERS = (
         run=("bash", "{source}"),
         probe=("bash", "--version"),
         packages=("bash",),
+        verdict=VerdictText("printf %s '{nonce}' >&3", "exit 1"),
     ),
     Language(
         name="kotlin",

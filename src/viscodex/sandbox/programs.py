@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
@@ -49,12 +49,24 @@ class Program:
         channel: bool = False,
     ) -> Execution:
         """Run it once, with `files` beside it. What is not ready is not run: an `error` or `unavailable` says why."""
+        return self.run_as(self.command, stdin, collect, files, channel=channel)
+
+    def run_as(
+        self,
+        command: Sequence[str],
+        stdin: bytes = b"",
+        collect: Iterable[str] = (),
+        files: Mapping[str, bytes | int] | None = None,
+        *,
+        channel: bool = False,
+    ) -> Execution:
+        """Run another command over the same files: a driver that loads the program, say."""
         if self.readiness == "unavailable":
             return Execution("unavailable", stderr=self.toolchain.missing.encode())
         if self.readiness == "compile_error":
             assert self.compilation is not None
             return replace(self.compilation, status="error")
-        execution = self.box.run(self.command, {**self.files, **(files or {})}, stdin, collect, channel=channel)
+        execution = self.box.run(command, {**self.files, **(files or {})}, stdin, collect, channel=channel)
         ran_out = any(mark in execution.stderr[-4096:] for mark in self.toolchain.language.out_of_memory)
         return replace(execution, status="memory") if execution.status == "error" and ran_out else execution
 
