@@ -103,13 +103,13 @@ def arguments(jail: Jail, files: Mapping[str, int], seccomp_fd: int, etc_fds: Ma
     words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "box", "--cap-drop", "ALL"]
     words += [] if jail.nested else ["--disable-userns"]
     words += _system_arguments()
-    for mount in jail.mounts:
-        words += ["--ro-bind", mount.source, mount.inside]
     for path, fd in etc_fds.items():
         words += ["--perms", "0444", "--file", str(fd), path]
     words += ["--proc", "/proc", "--dev", "/dev"]
     for path, size in ((WORK, limits.work_size), ("/tmp", limits.tmp_size), ("/dev/shm", limits.shm_size)):
         words += ["--perms", "0700", "--size", str(size), "--tmpfs", path]
+    for mount in jail.mounts:  # after /tmp: a folder below it can be shown too
+        words += ["--ro-bind", mount.source, mount.inside]
     for name, fd in files.items():
         words += ["--perms", "0755", "--file", str(fd), f"{WORK}/{checked_name(name)}"]
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "--seccomp", str(seccomp_fd)]
