@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viscodex.core.errors import VisCodexError
-from viscodex.sandbox import backends, bwrap, cgroup, identity, seccomp
+from viscodex.sandbox import backends, cgroup, identity, seccomp
 from viscodex.sandbox.box import Box
 from viscodex.sandbox.boxed import Streams
-from viscodex.sandbox.jail import WORK, Jail, Mount, checked_name
+from viscodex.sandbox.jail import INSIDE_ID, WORK, Jail, Mount, checked_name
 from viscodex.sandbox.limits import GIB, MIB, Limits
 from viscodex.sandbox.seccomp import Policy, compile_policy
+from viscodex.sandbox.wrapper import write_wrapper
 
 
 def test_a_run_tells_what_it_used(boxed, limits):
@@ -134,16 +135,15 @@ def test_a_jail_may_nest(limits):
     assert b"nested" not in Box(limits, backend="bwrap").run(nest).stdout
 
 
-def test_a_command_prefix_serves_those_who_start_processes_themselves(limits):
+def test_a_jail_can_be_an_executable(limits, public):
+    """For a browser driver: descriptors 3 and 4 are the program's, and the rest is as in a box."""
     if reason := backends.problem("bwrap"):
         pytest.skip(reason)
-    import contextlib
-
-    with contextlib.ExitStack() as own:
-        inherited, words = bwrap.command(Jail(limits=limits), own)
-        argv = [*words, "/bin/sh", "-c", f"{limits.shell_line()}; pwd; ulimit -n"]
-        done = subprocess.run(argv, pass_fds=inherited, capture_output=True, check=True)
-    assert done.stdout == f"{WORK}\n{limits.open_files}\n".encode()
+    script = write_wrapper(Jail(limits=limits), ["/bin/sh", "-c", "pwd; ulimit -n; id -u; echo x >&4; echo $0"], public)
+    command = ["/bin/sh", "-c", f'exec 4>{public}/out; exec "$@"', "sh", str(script), "last"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert (public / "out").read_text() == "x\n"
+    assert done.stdout == f"{WORK}\n{limits.open_files}\n{INSIDE_ID}\nlast\n".encode()
 
 
 # Limits

