@@ -24,7 +24,7 @@ from pathlib import Path
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import boxed
-from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder, sealed_file
+from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, StartError, Streams, open_folder, sealed_file
 from viscodex.sandbox.identity import Identity, identity, reachable
 from viscodex.sandbox.jail import IDENTITY_FILES, INSIDE_ID, SYSTEM_ETC, WORK, Jail, checked_name
 from viscodex.sandbox.seccomp import compile_policy
@@ -65,7 +65,10 @@ def start(jail: Jail, argv: Sequence[str], streams: Streams, files: Mapping[str,
             low[CHANNEL] = streams.channel
         launcher = boxed.spawn([*words, "/bin/sh", "-c", script, "sh", *argv], low, inherited)
         theirs.close()
-        return _admit(launcher, ours, jail)
+        try:
+            return _admit(launcher, ours, jail)
+        except OSError as error:  # it was killed meanwhile, or its /proc is kept from us
+            raise StartError(f"the jail cannot be held: {error}") from error
 
 
 def _command(jail: Jail, own: contextlib.ExitStack, sources: Mapping[str, int]) -> tuple[list[int], list[str]]:
@@ -131,21 +134,30 @@ def _admit(launcher: int, gate: socket.socket, jail: Jail) -> Boxed:
     """Wait for the gate's hello, take hold of the jail from outside, and let it run under its limits."""
     init = boxed.await_hello(gate, launcher)
     root = f"/proc/{init}/root"
-    init_fd, proc = os.pidfd_open(init), open_folder(f"{root}/proc")  # lists the jail's processes and no others
-    folders = tuple(open_folder(root + path) for path in (WORK, "/tmp", "/dev/shm"))
-    held = Boxed(
+    with contextlib.ExitStack() as undo:
+        undo.callback(boxed.abandon, launcher, gate)
+
+        def hold(fd: int) -> int:
+            undo.callback(os.close, fd)
+            return fd
+
+        init_fd, launcher_fd = hold(os.pidfd_open(init)), hold(os.pidfd_open(launcher))
+        proc = hold(open_folder(f"{root}/proc"))  # lists the jail's processes and no others
+        folders = tuple(hold(open_folder(root + path)) for path in (WORK, "/tmp", "/dev/shm"))
+        group = boxed.confine_memory(jail.limits, init)
+        gate.sendall(jail.limits.shell_line().encode() + b"\n")
+        undo.pop_all()
+    return Boxed(
         isolation="bwrap",
         launcher=launcher,
-        launcher_fd=os.pidfd_open(launcher),
+        launcher_fd=launcher_fd,
         folders=folders,
         stored=partial(stored_in, folders),
         processes=partial(processes_in, proc),
         end=partial(_kill, init_fd),
         release=partial(_close, init_fd, proc),
-        cgroup=boxed.confine_memory(jail.limits, init),
+        cgroup=group,
     )
-    gate.sendall(jail.limits.shell_line().encode() + b"\n")
-    return held
 
 
 def _kill(init_fd: int) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import boxed, scratch
-from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder
+from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, StartError, Streams, open_folder
 from viscodex.sandbox.identity import identity, reachable
 from viscodex.sandbox.jail import SYSTEM_ETC, Jail
 from viscodex.sandbox.seccomp import compile_policy
@@ -65,7 +65,11 @@ def start(
             ours.sendall(marshal.dumps(order, MARSHAL_VERSION))
         program = boxed.await_hello(ours, launcher)
         group = boxed.confine_memory(jail.limits, program)
-        ours.sendall(b"\n")
+        try:
+            ours.sendall(b"\n")
+        except OSError as error:
+            boxed.abandon(launcher, ours)
+            raise StartError(f"the program ended before it began: {error}") from error
         undo.pop_all()
         gate, proc = ours.detach(), open_folder("/proc")
         return Boxed(
