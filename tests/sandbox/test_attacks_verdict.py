@@ -59,7 +59,7 @@ def judge(request):
         pytest.skip(reason)
 
     def run(code: str, *tests: str, language: str = "python"):
-        return unit_tests(language, code, tests, Limits(cpu_s=5, wall_s=60), backend=request.param)
+        return unit_tests(language, code, tests, Limits(cpu_s=2, wall_s=60), backend=request.param)
 
     return run
 
@@ -130,6 +130,7 @@ ENDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow  # three or four compilations each
 @pytest.mark.parametrize("language", OTHERS)
 def test_other_languages_pass_fail_and_cannot_end_early(language):
     if missing := toolchain(language).missing:

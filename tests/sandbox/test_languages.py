@@ -89,6 +89,7 @@ def language(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.mark.slow
 def test_it_is_compiled_once_and_run_many_times(language):
     program = prepare(language, DOUBLE[language], LIMITS)
     assert program.readiness == "ready", program.compilation
@@ -123,6 +124,7 @@ def test_running_out_of_memory_is_seen_in_each_runtime(name):
     assert program.run().status == "memory"
 
 
+@pytest.mark.slow
 def test_the_landlock_back_end_runs_them_too(language):
     from viscodex.sandbox import backends
 

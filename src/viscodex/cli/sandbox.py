@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
@@ -41,6 +43,41 @@ def selftest(
         console.table(f"back end: {chosen}", ("promise", "", "what happened"), rows)
     if not kept:
         raise typer.Exit(1)
+
+
+@group.command()
+def run(
+    source: Path = typer.Argument(help="A program's source file."),
+    language: str = typer.Option("", help="By the file's extension if not given."),
+    cpu: float = typer.Option(10.0, help="CPU seconds."),
+    memory: int = typer.Option(1024, help="MiB over all its processes."),
+    unsafe_local: bool = typer.Option(False, "--unsafe-local", help="Without isolation: only for programs you trust."),
+    json: bool = typer.Option(False, "--json", help="What happened, as JSON, instead of the program's output."),
+) -> None:
+    """Compile and run one program in the sandbox, with the input that comes in on stdin. Ends with its exit code."""
+    from viscodex.core.errors import UsageError
+    from viscodex.sandbox.limits import MIB, Limits
+    from viscodex.sandbox.profiles import language_of
+    from viscodex.sandbox.programs import prepare
+
+    try:
+        code = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the program: {error}", where=str(source)) from error
+    limits = Limits(cpu_s=cpu, memory=memory * MIB)
+    program = prepare(language or language_of(source), code, limits, unsafe_local=unsafe_local)
+    execution = program.run(b"" if sys.stdin.isatty() else sys.stdin.buffer.read())
+    if json:
+        shown = asdict(execution) | {"readiness": program.readiness, "version": program.toolchain.version}
+        shown = {key: value for key, value in shown.items() if key not in ("artifacts", "channel")}
+        decoded = {key: shown[key].decode(errors="replace") for key in ("stdout", "stderr")}
+        console.result_json(shown | decoded)
+    else:
+        sys.stdout.write(execution.stdout.decode(errors="replace"))
+        sys.stderr.write(execution.stderr.decode(errors="replace"))
+        if not execution.ok:
+            console.say(f"{program.readiness}, {execution.status}: exit code {execution.exit_code}")
+    raise typer.Exit(0 if execution.ok else execution.exit_code or 1)
 
 
 @group.command()

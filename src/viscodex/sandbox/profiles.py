@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import PurePath
 
 from viscodex.core.errors import UsageError, did_you_mean
 from viscodex.sandbox.languages import Language, VerdictText, java_source
@@ -259,6 +260,16 @@ def profiles(name: str) -> tuple[Language, ...]:
     if not found:
         raise UsageError(f'no language "{name}"', hint=did_you_mean(wanted, names()))
     return found
+
+
+def language_of(path: PurePath) -> str:
+    """The language of a source file, by its extension: that of its profile's source file, or an alias."""
+    extension = path.suffix.lower().removeprefix(".")
+    for language in (*_pythons(), *OTHERS):
+        named = language.source if isinstance(language.source, str) else language.source("")
+        if extension in (PurePath(named).suffix.lower().removeprefix("."), language.name, *language.aliases):
+            return language.name
+    raise UsageError(f"no language is known for {path.name}", hint=f"--language, one of: {', '.join(names())}")
 
 
 def names() -> list[str]:
