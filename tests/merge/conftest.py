@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.merge.bench import bench, cli, forked, refused  # noqa: F401 (fixtures)
 from viscodex.checkpoint.reader import Key, open_checkpoint
 from viscodex.merge.job import merge_to_folder
 from viscodex.merge.plan import plan_merge

@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from tests.merge.conftest import Merge, floats, raw, token_ids, words
 from viscodex.checkpoint.layout import EMBEDDING, HEAD
 from viscodex.merge.arithmetic import METHODS
-from viscodex.merge.kernel import library
 from viscodex.model.tiny import Trio
 
 Tiny = Callable[..., Trio]
@@ -275,15 +274,6 @@ def test_inputs_of_different_dtypes(tiny: Tiny, merge: Merge, tmp_path: Path, co
     name = "model.layers.0.self_attn.q_proj.bias"
     exact = 0.7 * vlm[name].double() + (1 - 0.7) * converted[name].double()
     assert np.array_equal(merged[name], exact.to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16))
-
-
-def test_the_compiled_kernel_changes_no_bit(tiny: Tiny, merge: Merge, monkeypatch: pytest.MonkeyPatch) -> None:
-    if library() is None:
-        pytest.skip("the kernel was not built: no C compiler at installation")
-    trio = tiny(**LARGE)
-    fast = raw(merge(trio, lam=0.7))
-    monkeypatch.setattr("viscodex.merge.step.library", lambda: None)
-    assert raw(merge(trio, lam=0.7)) == fast
 
 
 @pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_linear", "della", "sce", "breadcrumbs"])

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_BF16_NAN = 0x7FC0
+
 Words = NDArray[Any]  # a tensor's elements as they lie in the file: uint16 for bfloat16
 
 
@@ -92,6 +94,8 @@ def encode(values: NDArray[Any], dtype: DType, out: Words) -> None:
     half += np.uint32(0x7FFF)
     half >>= np.uint32(16)
     out[...] = half
+    if rounded.size and np.isnan(rounded.max()):  # adding 0x7FFF may have carried one into the sign, and on to zero
+        out[np.isnan(rounded)] = _BF16_NAN
 
 
 def has_nonfinite(words: Words, dtype: DType) -> bool:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from viscodex.checkpoint.dtypes import SIZES
+from viscodex.core.errors import visible
 from viscodex.core.problems import Problem
 
 LARGEST_HEADER = 100_000_000  # the format's own limit
+MOST_DIMENSIONS = 64  # numpy's own limit
+_BEYOND_ANY_FILE = 1 << 62
 METADATA = "__metadata__"
 
 
@@ -34,7 +40,11 @@ class Entry:
 def read_header(path: Path, problems: list[Problem]) -> list[Entry]:
     """The tensors of a file in the order of their bytes; what is wrong is added to `problems`."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            problems.append(Problem("cannot read a shard", f"{path.name}: not a regular file"))
+            return []
+        size = status.st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or length > min(LARGEST_HEADER, size - 8):
@@ -80,31 +90,34 @@ class _DuplicateNameError(ValueError):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
-        raise _DuplicateNameError(", ".join(sorted(twice)))
-    return dict(pairs)
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise _DuplicateNameError(", ".join(name for name, count in counts.items() if count > 1))
+    return table
 
 
 def _parse(text: bytes, file: str, problems: list[Problem]) -> dict[str, Any]:
+    if not text.startswith(b"{"):
+        problems.append(Problem("bad header JSON in a shard", f"{file}: not an object"))
+        return {}
     try:
-        raw = json.loads(text, object_pairs_hook=_unique)
+        raw: dict[str, Any] = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
     except _DuplicateNameError as error:
-        problems.append(Problem("duplicate tensor in one shard", f"{file}: {error}"))
+        problems.append(Problem("duplicate tensor in one shard", visible(f"{file}: {error}")))
         return {}
     except (ValueError, RecursionError) as error:
         problems.append(Problem("bad header JSON in a shard", f"{file}: {str(error)[:100]}"))
-        return {}
-    if not isinstance(raw, dict):
-        problems.append(Problem("bad header JSON in a shard", f"{file}: not an object"))
         return {}
     raw.pop(METADATA, None)
     return raw
 
 
 def _entry(name: str, item: Any, data: int, file: str, problems: list[Problem]) -> Entry | None:
-    where = f"{file}: {name}"
+    where = visible(f"{file}: {name}")
+    if not name or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        problems.append(Problem("a tensor's name is empty or not printable", where))
+        return None
     try:
         dtype, shape, (begin, end) = item["dtype"], tuple(item["shape"]), item["data_offsets"]
     except (TypeError, KeyError, ValueError):
@@ -113,18 +126,22 @@ def _entry(name: str, item: Any, data: int, file: str, problems: list[Problem]) 
     if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
         problems.append(Problem("a tensor's shape or offsets are not whole numbers ≥ 0", where))
         return None
-    if dtype not in SIZES:
-        problems.append(Problem("unknown dtype in a header", f"{where}: {dtype}"))
+    if not isinstance(dtype, str) or dtype not in SIZES:
+        problems.append(Problem("unknown dtype in a header", visible(f"{where}: {dtype}")))
         return None
-    if end - begin != math.ceil(math.prod(shape) * SIZES[dtype]):
-        problems.append(
-            Problem(
-                "a tensor's bytes do not fit its shape and dtype",
-                f"{where}: {end - begin} bytes for {dtype} {list(shape)}",
-            )
-        )
+    if len(shape) > MOST_DIMENSIONS or end - begin != _nbytes(shape, dtype):
+        what = "a tensor's bytes do not fit its shape and dtype"
+        problems.append(Problem(what, visible(f"{where}: {end - begin} bytes for {dtype} {list(shape[:9])}")))
         return None
     return Entry(name, dtype, shape, data + begin, end - begin)
+
+
+def _nbytes(shape: Sequence[int], dtype: str) -> int:
+    """Bytes of a tensor; a forged shape stops being multiplied once no file could hold it."""
+    elements = 0 if 0 in shape else 1
+    for size in shape:
+        elements = min(elements * size, _BEYOND_ANY_FILE)
+    return math.ceil(elements * SIZES[dtype])
 
 
 def _check_offsets(entries: list[Entry], data: int, size: int, file: str, problems: list[Problem]) -> None:

@@ -10,11 +10,12 @@ To add a model type, add a row to FAMILIES, and a tiny variant to `viscodex.mode
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from viscodex.core.errors import did_you_mean
+from viscodex.core.errors import did_you_mean, visible
 from viscodex.core.problems import Problem
 
 Part = Literal["backbone", "vision", "projector"]
@@ -38,7 +39,7 @@ class Family:
 
     def locate(self, name: str) -> tuple[Part, str] | None:
         """Where an on-disk name belongs; None for a name of no part."""
-        bare = name.removeprefix("model.")
+        bare = name.removeprefix("model.").replace(*_TOWER, 1)
         if bare.startswith(self.projector):
             return "projector", bare
         if bare.startswith(self.vision):
@@ -46,6 +47,8 @@ class Family:
         key = _backbone_key(name)
         return ("backbone", key) if key else None
 
+
+_TOWER = ("vision_tower.vision_model.", "vision_tower.")  # the hub's files have one level more
 
 _LLAVA = {"vision": ("vision_tower.",), "projector": ("multi_modal_projector.", "image_newline")}
 _IDEFICS = {"vision": ("vision_model.",), "projector": ("connector.",)}
@@ -88,7 +91,7 @@ _BACKBONE_WRAPPERS: tuple[tuple[str, str], ...] = (
     ("model.", "model."),
 )
 
-_BACKBONE_ROOTS = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.")
+_BACKBONE = re.compile(r"model\.(?:embed_tokens|norm|layers\.(?P<layer>0|[1-9][0-9]{0,5}))\..+|lm_head\..+", re.DOTALL)
 
 # Computed at load, never trained; old savers wrote them all the same.
 BUFFERS = ("rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "self_attn.masked_bias", "embeddings.position_ids")
@@ -110,12 +113,13 @@ def is_buffer(name: str) -> bool:
 def family_of(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Family | None:
     """The family of a config.json; an unknown model type becomes a problem that says how to add it."""
     model_type = config.get("model_type")
-    if model_type in FAMILIES:
+    if isinstance(model_type, str) and model_type in FAMILIES:
         return FAMILIES[model_type]
+    named = visible(repr(model_type), 60)
     problems.append(
         Problem(
             "unknown model type",
-            f"{where}: {model_type!r}, {did_you_mean(str(model_type), FAMILIES)}",
+            f"{where}: {named}, {did_you_mean(str(model_type)[:60], FAMILIES)}",
             "to add one, see docs/merge.md, “new families”",
         )
     )
@@ -126,5 +130,11 @@ def _backbone_key(name: str) -> str | None:
     for wrapper, plain in _BACKBONE_WRAPPERS:
         if name.startswith(wrapper):
             key = plain + name[len(wrapper) :]
-            return key if key.startswith(_BACKBONE_ROOTS) else None
+            return key if _BACKBONE.fullmatch(key) else None
     return None
+
+
+def layer_of(key: str) -> int | None:
+    """The decoder layer of a backbone key; None for the embedding, the final norm and the head."""
+    match = _BACKBONE.fullmatch(key)
+    return int(match["layer"]) if match and match["layer"] else None

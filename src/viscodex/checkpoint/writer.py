@@ -13,6 +13,10 @@ from viscodex.core.rundir import write_json
 
 DEFAULT_SHARD_BYTES = 5_000_000_000
 
+# Linux keeps what one call writes in pages as large as the call, up to 2 MiB. Where a virtual machine hands free memory
+# back to its host, those are the pages it has to ask for again: 1 to 2 s per GB of system time, against 0.2 in pieces.
+WRITE_BYTES = 256 << 10
+
 
 @dataclass(frozen=True)
 class NewTensor:
@@ -69,7 +73,7 @@ def write_from(file: int, data: memoryview, offset: int) -> None:
     """Write all of `data` at `offset`."""
     done = 0
     while done < len(data):
-        done += os.pwrite(file, data[done:], offset + done)
+        done += os.pwrite(file, data[done : done + WRITE_BYTES], offset + done)
 
 
 def write_index(folder: Path, plans: Sequence[ShardPlan]) -> None:

@@ -42,7 +42,7 @@ def run(
     lam: str = typer.Option("", "--lambda", help="λ, the VLM's weight; 0.7,0.8 writes one checkpoint each."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Override a key of the recipe."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print the plan and stop."),
-    threads: int = typer.Option(0, min=0, help="Worker threads; 0 is one per core, at most 8."),
+    threads: int = typer.Option(0, min=0, max=256, help="Worker threads; 0 is one per core, at most 8."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
     check: str = typer.Option(
         "headers", help="After writing: headers, load (build the model in transformers) or none."
@@ -63,7 +63,7 @@ def run(
     if len(lambdas) == 1:
         overrides["lambda"] = lambdas.pop()
     chosen = MergeRecipe.load(recipe, overrides)
-    plan = plan_merge(chosen, out or Path("merged"), lambdas)
+    plan = plan_merge(chosen, out, lambdas)
     if dry_run:
         _show(plan_table(plan), json)
         require_sound(plan)

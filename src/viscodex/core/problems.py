@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from viscodex.core.errors import VisCodexError
+from viscodex.core.errors import VisCodexError, visible
 
 SHOWN_PER_KIND = 3
 
@@ -38,11 +38,11 @@ def refuse(problems: Iterable[Problem], where: str = "") -> None:
 
 
 def _line(what: str, cases: list[Problem]) -> str:
-    places = [case.where for case in cases if case.where]
-    line = what
+    places = [visible(case.where) for case in cases if case.where]
+    line = visible(what)
     if len(cases) > 1:
         line += f" ({len(cases)} cases)"
     if places:
         line += ": " + "; ".join(places[:SHOWN_PER_KIND]) + ("; …" if len(places) > SHOWN_PER_KIND else "")
     hints = dict.fromkeys(case.hint for case in cases if case.hint)
-    return line + "".join(f" → {hint}" for hint in hints)
+    return line + "".join(f" → {visible(hint)}" for hint in hints)

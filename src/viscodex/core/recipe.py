@@ -101,9 +101,13 @@ def header(path: Path) -> str:
 
 def find(job: str, name_or_path: str) -> Path:
     """The recipe file of a packaged name (`viscodex-8b`, `merge/viscodex-8b`) or of a path."""
-    path = Path(name_or_path).expanduser()
-    if path.suffix == ".toml" or path.is_file():
-        if path.is_file():
+    try:
+        path = Path(name_or_path).expanduser()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # a name too long, a home folder of nobody
+        path, is_file = Path(), False
+    if path.suffix == ".toml" or is_file:
+        if is_file:
             return path
         raise UsageError("no such recipe file", where=name_or_path, hint="viscodex recipes lists the packaged ones")
     names = {recipe_name(p).removeprefix(f"{job}/"): p for p in packaged(job)}
@@ -117,7 +121,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file, or say where it is malformed."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8, 5,000 digits, 50,000 brackets
         raise UsageError(f"not valid TOML: {error}", where=str(path)) from error
     except OSError as error:
         raise UsageError(f"cannot read the recipe: {error.strerror}", where=str(path)) from error
@@ -161,7 +165,7 @@ def assign(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
 def _toml_value(text: str) -> Any:
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     value = document.pop("value")
     if document or isinstance(value, date | time):  # several lines, or a path that looks like a date

@@ -35,6 +35,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file, or raise an error that names the file and the line."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise VisCodexError(f"{path.name} is not a regular file", where=str(path))
         return json.loads(path.read_bytes())
     except OSError as error:
         raise VisCodexError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
@@ -42,6 +44,8 @@ def read_json(path: Path) -> Any:
         raise VisCodexError(f"{path.name} is not valid JSON: {error}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise VisCodexError(f"{path.name} is not UTF-8 text", where=str(path)) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 100,000 brackets
+        raise VisCodexError(f"{path.name} is not JSON that can be read: {error}", where=str(path)) from error
 
 
 def fsync_folder(path: Path) -> None:

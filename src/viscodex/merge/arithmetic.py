@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from viscodex.merge import sparse
-from viscodex.merge.block import Array, Block, BlockStream, as_float64
+from viscodex.merge.block import Array, Block, BlockStream, as_float64, namespace
+from viscodex.merge.kernel import Thinning
 from viscodex.merge.statistics import Gram, gram_of
 from viscodex.merge.wudi import wudi
 
@@ -33,7 +34,7 @@ def weighted_sum(arrays: Sequence[Array], coefficients: Sequence[float]) -> Arra
             total = term
         else:
             total += term
-    return as_float64(arrays[0]) * 0.0 if total is None else total
+    return namespace(arrays[0]).zeros_like(as_float64(arrays[0])) if total is None else total
 
 
 def task_arithmetic(weights: Sequence[float], gram: Gram | None = None) -> tuple[float, list[float]]:
@@ -106,11 +107,13 @@ class Method:
 
     `combine(block, weights, stats, options)` gives the merged values of a block. `measure(stream, options)` reads the
     tensor first (or, with scope "model", the whole backbone), as numpy arrays, and gives `stats`. `whole`: blocks are
-    whole weight matrices. `coefficients` is there when the method is a weighted sum, which needs no floats in between.
+    whole weight matrices. `coefficients` is there when the method is a weighted sum, `thinning(stats, options, keys)`
+    when it thins task vectors in a way the compiled kernel knows: these need no floats in between.
     """
 
     combine: Callable[[Block, Sequence[float], Any, Mapping[str, float]], Array]
     coefficients: Coefficients | None = None
+    thinning: Callable[[Any, Mapping[str, float], Sequence[int]], Thinning] | None = None
     needs_base: NeedsBase = "always"
     measure: Callable[[BlockStream, Mapping[str, float]], Any] | None = None
     scope: Literal["tensor", "model"] = "tensor"
@@ -130,7 +133,7 @@ def _weighted(coefficients: Coefficients, needs_base: NeedsBase = "always", **se
         assert block.base is not None
         return weighted_sum([*block.tuned, block.base], [*of_tuned, of_base])
 
-    return Method(combine, coefficients, needs_base, **settings)
+    return Method(combine, coefficients, needs_base=needs_base, **settings)
 
 
 def gram_of_tasks(stream: BlockStream, options: Mapping[str, float]) -> Gram:
@@ -154,9 +157,14 @@ METHODS: dict[str, Method] = {
     "slerp": _weighted(slerp, "never", measure=gram_of_models, most_models=2),
     "model_stock": _weighted(model_stock, measure=gram_of_tasks, uses_weights=False),
     "metagpt": _weighted(metagpt, measure=gram_of_tasks, scope="model", uses_weights=False),
-    "ties": Method(sparse.ties, measure=sparse.trim_thresholds, options={"density": 0.2, "scale": 1.0}),
-    "dare_linear": Method(sparse.dare_linear, options={"density": 0.5}),
-    "dare_ties": Method(sparse.dare_ties, options={"density": 0.5, "scale": 1.0}),
+    "ties": Method(
+        sparse.ties,
+        thinning=sparse.ties_thinning,
+        measure=sparse.trim_thresholds,
+        options={"density": 0.2, "scale": 1.0},
+    ),
+    "dare_linear": Method(sparse.dare_linear, thinning=sparse.dare_linear_thinning, options={"density": 0.5}),
+    "dare_ties": Method(sparse.dare_ties, thinning=sparse.dare_ties_thinning, options={"density": 0.5, "scale": 1.0}),
     "della": Method(sparse.della, options={"density": 0.5, "epsilon": 0.2, "scale": 1.0}),
     "breadcrumbs": Method(
         sparse.breadcrumbs, measure=sparse.breadcrumb_thresholds, options={"density": 0.9, "gamma": 0.01}

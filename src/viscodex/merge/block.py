@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array = Any  # numpy.ndarray, or torch.Tensor with --device cuda and in the search on a loaded model
 
@@ -33,7 +34,14 @@ class Block:
         return [tuned - self.base for tuned in self.tuned]
 
 
-BlockStream = Callable[[], Iterable[Block]]  # may be asked for several times: each call reads the tensor again
+class BlockStream(Protocol):
+    """The blocks of a tensor. It may be asked several times: each call reads the tensor again."""
+
+    def __call__(self) -> Iterable[Block]: ...
+
+    def task_histograms(self, bins: Sequence[Sequence[int]] | None) -> list[NDArray[np.int64]]:
+        """Histograms of |τᵢ| over all blocks, as `quantiles.Histograms`."""
+        ...
 
 
 def namespace(array: Array) -> ModuleType:

@@ -50,6 +50,7 @@ class Torch:
         self.torch, self.device = torch, torch.device(device)
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise UsageError("no CUDA device here", where=f"--device {device}", hint="--device cpu")
+        torch.zeros(1, device=self.device).cpu()  # a device of another build, or with a number too high, fails here
 
     def decode(self, words: Words, dtype: DType) -> Array:
         raw = self.from_numpy(words.view(np.int16) if dtype.name == "BF16" else words)
@@ -72,5 +73,6 @@ def open_device(name: str) -> Device:
         return Cpu()
     try:
         return Torch(name.removeprefix("torch:"))
-    except RuntimeError as error:
-        raise UsageError(f"unknown device: {error}", where=f"--device {name}", hint="cpu or cuda") from error
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch says it at length; its first line is enough
+        first = str(error).partition("\n")[0]
+        raise UsageError(f"no such device: {first}", where=f"--device {name}", hint="cpu or cuda") from error

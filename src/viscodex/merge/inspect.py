@@ -12,10 +12,10 @@ from viscodex.core import console
 from viscodex.merge.device import Cpu
 from viscodex.merge.page import HeatMap, heat_maps
 from viscodex.merge.plan import MergePlan, Step, module_of, plan_merge, require_sound, sources
+from viscodex.merge.quantiles import histograms_of, magnitude_limits
 from viscodex.merge.recipe import MODULES, MergeRecipe
-from viscodex.merge.sparse import magnitude_limits
 from viscodex.merge.statistics import Distances, by_place, measure_block, place_of, total
-from viscodex.merge.tensors import Inputs, Operands
+from viscodex.merge.tensors import Inputs, Operands, TensorStream
 
 TOP_SHARE = 0.01
 
@@ -88,9 +88,9 @@ def group_by_layer(tensors: Mapping[str, Distances]) -> dict[tuple[int | None, s
 
 
 def _measure(step: Step, plan: MergePlan, inputs: Inputs, top_share: float, progress: console.Progress) -> Distances:
-    operands = Operands(inputs, step, Cpu(), 0)
-    stream = partial(operands.stream, (0, step.tuned[0].info.elements))
-    limits = magnitude_limits(lambda: (b.tasks() if b.base is not None else b.tuned for b in stream()), [top_share])
+    stream = TensorStream(Operands(inputs, step, Cpu(), 0))
+    models = histograms_of(lambda: (block.tuned for block in stream()))
+    limits = magnitude_limits(stream.task_histograms if step.base is not None else models, [top_share])
     measured = total(measure_block(block, plan.roles, [limit for (limit,) in limits]) for block in stream())
     progress.advance(sum(source.info.nbytes for source in sources(step)))
     return measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,15 @@ from viscodex.checkpoint.source import resolve
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, plan_shards
 from viscodex.core.errors import UsageError
 from viscodex.core.problems import Problem, refuse
-from viscodex.core.rundir import partial_path
 from viscodex.merge.arithmetic import METHODS, Method
+from viscodex.merge.checks import output_problems, side_problems
 from viscodex.merge.recipe import MergeRecipe, Module
 from viscodex.merge.vocabulary import RowMap, match_rows
 from viscodex.merge.weights import model_weights
 
-FORMAT = 1  # of the engine: part of the fingerprint, so that a resume never mixes two versions' bytes
+NORMALISED = ("linear", "slerp")  # methods that divide by the sum of the weights
+LEAST_SUM = 1e-12
+FORMAT = 2  # of the engine: part of the fingerprint, so that a resume never mixes two versions' bytes
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ class MergePlan:
 
     @property
     def fingerprint(self) -> str:
-        """What the bytes of the result depend on: recipes, method, and the identity of every input file."""
-        inputs = [[s, *_identity(model.path / s)] for model in self.models for s in model.shards]
-        text = json.dumps([FORMAT, [r.resolved() for r in self.recipes], inputs], sort_keys=True)
+        """What the bytes of the result depend on: recipes, every input file, and which rows of it are read."""
+        inputs = [sorted(model.stamps.items()) for model in self.models]
+        maps = [source.rows.digest if source.rows else "" for step in self.steps for source in sources(step)]
+        text = json.dumps([FORMAT, [r.resolved() for r in self.recipes], inputs, maps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def summary(self) -> dict[str, Any]:
@@ -118,8 +121,9 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     Reads only headers, configs and tokenizers; without `out` the disk space is not looked at. Problems are collected
     in the plan; a recipe that names no models, or a path that is no checkpoint, raises.
     """
+    recipes = tuple(recipe.with_lambda(lam) for lam in lambdas) or (recipe,)
+    recipe = recipes[0]
     _require_models(recipe)
-    recipes = tuple(recipe.model_copy(update={"lam": lam}) for lam in lambdas) or (recipe,)
     method = METHODS[recipe.method]
     roles = ["vlm", *(["code"] if len(recipe.code) == 1 else [f"code[{i}]" for i in range(len(recipe.code))])]
     names = [recipe.vlm, *recipe.code]
@@ -134,7 +138,16 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     steps = tuple(planner.step(key, info) for key, info in models[0].tensors.items()) if not problems else ()
     shards = tuple(plan_shards([step.out for step in steps], recipe.shard_size)) if steps else ()
     plan = MergePlan(recipes, method, tuple(models), tuple(roles), steps, shards, tuple(problems))
-    return plan if out is None else dataclasses.replace(plan, problems=(*problems, *_disk_problems(plan, out)))
+    around = side_problems(models) + (output_problems(models, plan.out_bytes, out) if out is not None else [])
+    return dataclasses.replace(plan, problems=(*problems, *around))
+
+
+def variant_names(plan: MergePlan) -> list[str]:
+    """The sub-folder of each variant; a single one is the output folder itself."""
+    if len(plan.recipes) == 1:
+        return [""]
+    lambdas = [recipe.lam for recipe in plan.recipes if isinstance(recipe.lam, float)]
+    return [f"lambda-{lam:g}" if float(f"{lam:g}") == lam else f"lambda-{lam!r}" for lam in lambdas]
 
 
 def require_sound(plan: MergePlan) -> None:
@@ -160,9 +173,9 @@ class _Planner:
         self.layers = models[0].geometry.layers or 1
 
     def step(self, key: Key, info: TensorInfo) -> Step:
-        part, name = key
+        part, name = key[0], info.tied_to or key[1]  # a tied head is merged as the embedding it repeats
         own = Source(0, info)
-        if part != "backbone" or not self._is_merged(name):
+        if part != "backbone" or not self._is_merged(name) or not info.elements:
             return Step(part, name, "copy", (own,), None, (), NewTensor(info.name, info.dtype, info.shape, info.nbytes))
         others = [self._source(model, name, info) for model in range(1, len(self.models))]
         found = [source for source in others if source is not None]
@@ -181,11 +194,6 @@ class _Planner:
         if found is None:
             self.problems.append(Problem("missing backbone tensor", f"{role}: {name}"))
             return None
-        for owner, tensor in (("vlm", info), (role, found)):
-            if tensor.dtype not in FLOATS:
-                what = "a backbone tensor is quantised or no float"
-                self.problems.append(Problem(what, f"{owner}: {name} is {tensor.dtype}", "merge the bf16 release"))
-                return None
         if name in (EMBEDDING, HEAD) and len(info.shape) == len(found.shape) == 2 and info.shape[1] == found.shape[1]:
             return Source(model, found, self._rows(model, info.shape[0], found.shape[0]))
         if found.shape != info.shape:
@@ -206,12 +214,18 @@ class _Planner:
             return tuple((1.0,) * (1 + count) for _ in self.recipes)
         rows = []
         for recipe in self.recipes:
+            row = (1.0,) + (0.0,) * count
             try:
-                rows.append(tuple(model_weights(recipe.lam, recipe.weights, count, name, self.layers)))
+                row = tuple(model_weights(recipe.lam, recipe.weights, count, name, self.layers))
+                if recipe.method in NORMALISED and abs(math.fsum(row)) < LEAST_SUM:
+                    raise ZeroDivisionError
             except KeyError:
                 what = "no weight pattern matches a tensor"
                 self.problems.append(Problem(what, name, 'end the table with "*" = NUMBER'))
-                rows.append((1.0,) + (0.0,) * count)
+            except ZeroDivisionError:
+                what = "the weights of a tensor sum to 0, and are to be divided by their sum"
+                self.problems.append(Problem(what, name, "choose weights that do not cancel"))
+            rows.append(row)
         return tuple(rows)
 
     def _out(self, info: TensorInfo) -> NewTensor:
@@ -249,7 +263,7 @@ def _reads_base(recipes: Sequence[MergeRecipe], method: Method) -> bool:
     needed = method.needs_base == "always"
     if method.needs_base == "unless weights sum to 1" and recipe.lam is None:
         plain = [w for w in recipe.weights or [] if isinstance(w, float)]
-        needed = len(plain) < len(recipe.weights or []) or abs(sum(plain) - 1.0) >= 1e-12
+        needed = len(plain) < len(recipe.weights or []) or abs(math.fsum(plain) - 1.0) >= LEAST_SUM
     if needed and not recipe.base:
         why = "" if method.needs_base == "always" else " when the weights do not sum to 1"
         raise UsageError(f"{recipe.method} needs the base model{why}", where=recipe.name, hint="--set base=PATH")
@@ -261,27 +275,7 @@ def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
         problems += compare(models[0].geometry, model.geometry, role)
-        if model.family.is_multimodal and role != "base":
-            continue  # another VLM may serve as a code model: only its backbone is read
         extra = {key for part, key in model.tensors if part == "backbone"} - vlm_keys
         tied = {HEAD} if model.geometry.tied_embeddings else set()
         problems += [Problem("extra backbone tensor", f"{role}: {key}, not in the vlm") for key in sorted(extra - tied)]
     return problems
-
-
-def _disk_problems(plan: MergePlan, out: Path) -> list[Problem]:
-    folder = out.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    partial = partial_path(out)
-    held = sum(f.stat().st_blocks * 512 for f in partial.rglob("*") if f.is_file()) if partial.is_dir() else 0
-    free = shutil.disk_usage(folder).free + held
-    if free >= plan.out_bytes:
-        return []
-    where = f"{folder}: {plan.out_bytes / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free"
-    return [Problem("not enough disk space", where, "choose another --out")]
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns

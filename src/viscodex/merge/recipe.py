@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from viscodex.core.recipe import Recipe
 from viscodex.merge.weights import Anchors, Patterns, Weight
@@ -31,13 +32,19 @@ MODULES: tuple[Module, ...] = ("embeddings", "attention", "mlp", "norms", "head"
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
+LARGEST_SIZE = 2**60
+
+
 def parse_size(value: Any) -> Any:
     """`"5GB"` → 5_000_000_000."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([\d.]+)\s*([KMG]i?B)?\s*", value, re.IGNORECASE)
         if not match:
             raise ValueError(f'not a size: "{value}" (write 5GB or 500MB)')
-        return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
+        size = float(match[1]) * _UNITS[(match[2] or "").upper()]
+        if size > LARGEST_SIZE:
+            raise ValueError(f'not a size of a file: "{value}"')
+        return int(size)
     return value
 
 
@@ -45,12 +52,29 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) and value else value or []
 
 
-WeightField = Annotated[float | Anchors | Patterns, Field(union_mode="left_to_right")]
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_anchors(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _weight_shape(value: Any) -> Any:
+    """One message for a union of three types."""
+    entries = value.values() if isinstance(value, dict) else [value]
+    if value is None or all(_is_number(entry) or _is_anchors(entry) for entry in entries):
+        return value
+    raise ValueError("a weight is a number, a list of numbers (anchors), or a table of name patterns and these")
+
+
+WeightField = Annotated[float | Anchors | Patterns, Field(union_mode="left_to_right"), BeforeValidator(_weight_shape)]
 
 
 class MergeRecipe(Recipe):
     """Everything `viscodex merge` needs to know. Every key can be given by `--set key=value`."""
 
+    model_config = ConfigDict(strict=True)  # true is no number, "0.7" neither
     job: ClassVar[str] = "merge"
 
     vlm: str = Field("", description="The vision-language model: a folder or a hub id. Its vision parts are kept.")
@@ -79,7 +103,7 @@ class MergeRecipe(Recipe):
     density: float | None = Field(None, gt=0, le=1, description="Share of each task vector that is kept.")
     gamma: float | None = Field(None, ge=0, lt=1, description="breadcrumbs: share of the largest elements dropped.")
     epsilon: float | None = Field(None, ge=0, lt=1, description="della: spread of the drop probability over the ranks.")
-    scale: float | None = Field(None, description="Factor on the merged task vector.")
+    scale: float | None = Field(None, allow_inf_nan=False, description="Factor on the merged task vector.")
     steps: int | None = Field(None, gt=0, description="wudi: conjugate-gradient steps.")
 
     @field_validator("lam")
@@ -92,12 +116,12 @@ class MergeRecipe(Recipe):
 
     @field_validator("lam", "weights")
     @classmethod
-    def _finite(cls, value: Any) -> Any:
-        for weight in value if isinstance(value, list) else [value]:
-            if any(n != n or n in (float("inf"), float("-inf")) for n in _numbers(weight)):
-                raise ValueError("weights must be finite numbers")
-            if weight in ([], {}):
+    def _finite(cls, value: Any, info: ValidationInfo) -> Any:
+        for weight in (value or []) if info.field_name == "weights" else [value]:
+            if weight in ([], {}) or (isinstance(weight, dict) and [] in weight.values()):
                 raise ValueError("a weight must not be empty")
+            if not all(math.isfinite(number) for number in _numbers(weight)):
+                raise ValueError("weights must be finite numbers")
         return value
 
     @model_validator(mode="after")
@@ -115,7 +139,14 @@ class MergeRecipe(Recipe):
             if len(self.weights) != wanted:
                 owners = "the code models" if self.lam is not None else "the VLM and the code models"
                 raise ValueError(f"weights has {len(self.weights)} entries for {owners} ({wanted})")
+        spread = self.options.get("epsilon", 0.0) / 2
+        if spread and not spread <= self.options["density"] <= 1 - spread:
+            raise ValueError("density ± epsilon/2 must lie within 0 and 1, since it is a probability")
         return self
+
+    def with_lambda(self, lam: float) -> MergeRecipe:
+        """The same recipe with another λ, checked again."""
+        return MergeRecipe.parse(self.model_dump(by_alias=True) | {"lambda": lam}, where=self.name)
 
     @property
     def options(self) -> dict[str, float]:

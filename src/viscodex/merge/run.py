@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-import errno
-import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from viscodex.checkpoint.writer import ShardPlan, create_shard, write_index
 from viscodex.core import console
-from viscodex.core.errors import UsageError, VisCodexError
-from viscodex.core.rundir import JsonLines, partial_path, publish, remove_tree, require_free
+from viscodex.core.rundir import require_free
+from viscodex.merge.checks import require_unchanged
 from viscodex.merge.device import Cpu, Device, open_device
-from viscodex.merge.plan import MergePlan, Step, require_sound, sources
+from viscodex.merge.plan import MergePlan, Step, require_sound, sources, variant_names
 from viscodex.merge.record import Record, Summary, summarize
+from viscodex.merge.staging import Staging, staged
 from viscodex.merge.step import StepWriter
-from viscodex.merge.tensors import Inputs, Operands
-
-PROGRESS = ".progress.jsonl"
+from viscodex.merge.tensors import Inputs, Operands, TensorStream
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,12 @@ class MergeResult:
 
 
 Finish = Callable[[Path, int, Summary], None]
+Job = tuple[Callable[..., None], tuple[Any, ...]]
 
 
-def variant_names(plan: MergePlan) -> list[str]:
-    """The sub-folder of each variant; a single one is the output folder itself."""
-    return [f"lambda-{recipe.lam:g}" for recipe in plan.recipes] if len(plan.recipes) > 1 else [""]
-
-
-def run_merge(plan: MergePlan, out: Path, *, threads: int = 0, device: str = "cpu", finish: Any = None) -> MergeResult:
+def run_merge(
+    plan: MergePlan, out: Path, *, threads: int = 0, device: str = "cpu", finish: Finish | None = None
+) -> MergeResult:
     """Execute a plan without problems and publish OUT. `finish(folder, variant, summary)` writes the side files.
 
     Raises VisCodexError for problems, for NaN or Inf, and for a full disk, and then leaves nothing behind. A kill
@@ -52,45 +47,26 @@ def run_merge(plan: MergePlan, out: Path, *, threads: int = 0, device: str = "cp
     require_sound(plan)
     require_free(out)
     keep_freed_memory()
-    staging = partial_path(out)
-    engine = _Engine(plan, staging, open_device(device), threads or min(os.cpu_count() or 1, 8))
-    lock = _lock(staging)
-    try:
-        journal = _open_journal(plan, staging)
-        summary, resumed = _run_or_clean(engine, journal, staging, out)
-        for number, name in enumerate(variant_names(plan)):
-            write_index(staging / name, plan.shards)
+    opened = open_device(device)
+    names = variant_names(plan)
+    with staged(plan, out) as staging, closing(Inputs(plan.models)) as inputs:
+        summary = _Engine(plan, staging, inputs, opened, threads or min(os.cpu_count() or 1, 8)).run()
+        require_unchanged(plan.models)
+        for number, name in enumerate(names):
+            write_index(staging.folder / name, plan.shards)
             if finish is not None:
-                finish(staging / name, number, summary)
-        journal.close()
-        (staging / PROGRESS).unlink()
-        publish(staging, out)
-    finally:
-        os.close(lock)
-    return MergeResult(tuple(out / name for name in variant_names(plan)), summary, resumed)
-
-
-def _run_or_clean(engine: _Engine, journal: JsonLines, staging: Path, out: Path) -> tuple[Summary, int]:
-    """A fault that a second try would meet again leaves nothing behind; a kill leaves OUT.partial to go on from."""
-    try:
-        return engine.run(journal)
-    except (VisCodexError, OSError) as error:
-        remove_tree(staging)
-        raise _explained(error, out) from error
-    finally:
-        engine.inputs.close()
+                finish(staging.folder / name, number, summary)
+    return MergeResult(tuple(out / name for name in names), summary, len(staging.done))
 
 
 class _Engine:
-    def __init__(self, plan: MergePlan, folder: Path, device: Device, threads: int) -> None:
-        self.plan, self.folder, self.device, self.threads = plan, folder, device, threads
-        self.inputs = Inputs(plan.models)
+    def __init__(self, plan: MergePlan, staging: Staging, inputs: Inputs, device: Device, threads: int) -> None:
+        self.plan, self.staging, self.inputs, self.device, self.threads = plan, staging, inputs, device, threads
         self.model_stats: Any = None
 
-    def run(self, journal: JsonLines) -> tuple[Summary, int]:
-        """Write every shard that the journal does not list; returns what passed, and how many shards were there."""
-        rows = {row["shard"]: row for row in journal if "shard" in row}
-        resumed = len(rows)
+    def run(self) -> Summary:
+        """Write every shard that is not done yet; returns what passed in all of them."""
+        rows = dict(self.staging.done)
         self._measure_model()
         with console.progress("merging", self.plan.in_bytes, "B") as progress, ThreadPoolExecutor(self.threads) as pool:
             first = 0
@@ -102,33 +78,27 @@ class _Engine:
                     continue
                 record = self._shard(shard, steps, pool, progress)
                 rows[shard.file] = {"shard": shard.file, **record.as_json()}
-                journal.append(rows[shard.file], sync=True)
-        return summarize(list(rows.values())), resumed
+                self.staging.finished(rows[shard.file])
+        return summarize([rows[shard.file] for shard in self.plan.shards])
 
     def _shard(
         self, shard: ShardPlan, steps: Sequence[Step], pool: ThreadPoolExecutor, progress: console.Progress
     ) -> Record:
         """Write one file of every variant, and make it durable."""
-        record = Record()
-        files = [create_shard(self.folder / name, shard) for name in variant_names(self.plan)]
-        try:
-            jobs = []
+        record, files = Record(), []
+        with ExitStack() as opened:
+            for name in variant_names(self.plan):
+                files.append(create_shard(self.staging.folder / name, shard))
+                opened.callback(os.close, files[-1])
+            jobs: list[Job] = []
             for step, start in zip(steps, shard.starts, strict=True):
                 writer = StepWriter(
                     self.plan, self.inputs, self.device, self.model_stats, step, start, files, record, progress
                 )
-                jobs += [pool.submit(job, *arguments) for job, arguments in writer.jobs()]
-            finished, _ = wait(jobs, return_when=FIRST_EXCEPTION)
-            for job in finished:
-                job.result()
+                jobs += writer.jobs()
+            _run_all(pool, jobs)
             for file in files:
                 os.fsync(file)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        finally:
-            for file in files:
-                os.close(file)
         return record
 
     def _measure_model(self) -> None:
@@ -140,8 +110,20 @@ class _Engine:
         for step in self.plan.steps:
             if step.action == "merge":
                 operands = Operands(self.inputs, step, Cpu(), self.plan.recipe.seed)
-                total = total + method.measure(partial(operands.stream, (0, step.tuned[0].info.elements)), {})
+                total = total + method.measure(TensorStream(operands), {})
         self.model_stats = total
+
+
+def _run_all(pool: ThreadPoolExecutor, jobs: Iterable[Job]) -> None:
+    """Run jobs to the end, or to the first error; no thread is at work when this returns or raises."""
+    try:
+        futures = [pool.submit(job, *arguments) for job, arguments in jobs]
+        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in finished:
+            future.result()
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
 
 
 def keep_freed_memory() -> None:
@@ -155,42 +137,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(trim_threshold, 256 << 20)
         mallopt(mmap_threshold, 32 << 20)
-
-
-def _open_journal(plan: MergePlan, staging: Path) -> JsonLines:
-    """Begin OUT.partial, or take it up again if it was begun by the same merge."""
-    journal = JsonLines(staging / PROGRESS)
-    rows = list(journal)
-    if rows and rows[0].get("fingerprint") == plan.fingerprint:
-        console.say(f"resuming {staging}: {len(rows) - 1} of {len(plan.shards)} shards are done")
-        return journal
-    if rows or (any(staging.iterdir()) and not journal.path.exists()):
-        what = "an unfinished merge with other settings or inputs" if rows else "a folder that no merge has written"
-        raise UsageError(f"{what} is in the way", where=str(staging), hint=f"look at it, then rm -r {staging}")
-    for name in variant_names(plan):
-        (staging / name).mkdir(exist_ok=True)
-    journal.append({"fingerprint": plan.fingerprint}, sync=True)
-    return journal
-
-
-def _lock(staging: Path) -> int:
-    """Make OUT.partial and keep other processes from writing it; the lock goes with the process."""
-    try:
-        staging.mkdir(parents=True, exist_ok=True)
-        handle = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise VisCodexError(f"cannot write here: {error.strerror}", where=str(staging.parent)) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise UsageError("another process is writing this output", where=str(staging), hint="wait for it") from error
-    return handle
-
-
-def _explained(error: VisCodexError | OSError, out: Path) -> VisCodexError:
-    if isinstance(error, VisCodexError):
-        return error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return VisCodexError("the disk is full; nothing was kept", where=str(out), hint="choose another --out")
-    return VisCodexError(f"cannot write the result: {error.strerror or error}", where=str(out))

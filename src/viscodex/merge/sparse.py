@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viscodex.merge.block import Array, Block, BlockStream, as_float32, float32_scalar, namespace, ranks
+from viscodex.merge.kernel import Thinning
+from viscodex.merge.quantiles import histograms_of, limits_at, magnitude_limits, rank_of
 
 Options = Mapping[str, float]
 
@@ -77,6 +80,21 @@ def sce(block: Block, weights: Sequence[float], stats: tuple[float, Sequence[flo
     return block.base + options["scale"] * elect_and_average(tasks, shares)
 
 
+def ties_thinning(thresholds: Sequence[float], options: Options, keys: Sequence[int]) -> Thinning:
+    """`ties` for the compiled kernel."""
+    return Thinning(limits=thresholds, scale=options["scale"])
+
+
+def dare_ties_thinning(stats: None, options: Options, keys: Sequence[int]) -> Thinning:
+    """`dare_ties` for the compiled kernel."""
+    return Thinning(keys=keys, density=options["density"], scale=options["scale"])
+
+
+def dare_linear_thinning(stats: None, options: Options, keys: Sequence[int]) -> Thinning:
+    """`dare_linear` for the compiled kernel."""
+    return Thinning(keys=keys, density=options["density"], elects=False)
+
+
 def elect_and_average(tasks: Sequence[Array], weights: Sequence[float]) -> Array:
     """Per element: the sign of the weighted sum, and the weighted mean of the task vectors that have this sign."""
     xp = namespace(tasks[0])
@@ -94,74 +112,30 @@ def elect_and_average(tasks: Sequence[Array], weights: Sequence[float]) -> Array
 
 def trim_thresholds(stream: BlockStream, options: Options) -> list[float]:
     """Per model, the magnitude of the element at rank density · n: at least that share is kept, equal ones included."""
-    return [limit for (limit,) in magnitude_limits(lambda: (b.tasks() for b in stream()), [options["density"]])]
+    return [limit for (limit,) in magnitude_limits(stream.task_histograms, [options["density"]])]
 
 
 def breadcrumb_thresholds(stream: BlockStream, options: Options) -> list[tuple[float, float]]:
-    """Per model (low, high) for shares γ + density and γ; high is infinite when γ n < 1."""
-    shares = [options["gamma"] + options["density"], options["gamma"]]
-    limits = magnitude_limits(lambda: (b.tasks() for b in stream()), shares)
-    return [(low, high if high > 0 and options["gamma"] > 0 else float("inf")) for low, high in limits]
+    """Per model (low, high): of n elements the ⌊γ n⌋ largest lie at or above `high`, the next density · n above `low`.
+
+    `high` is infinite when γ n < 1, and when most elements are zero.
+    """
+    gamma, density = options["gamma"], options["density"]
+    limits = limits_at(
+        stream.task_histograms,
+        lambda count: [rank_of(gamma + density, count), math.floor(gamma * count * (1 + 1e-12))],
+    )
+    return [(low, high if high > 0 else math.inf) for low, high in limits]
 
 
 def sce_statistics(stream: BlockStream, options: Options) -> tuple[float, list[float]]:
     """The variance limit of a tensor, and Σ τ̂ᵢ² of each model's selected elements."""
-    ((limit,),) = magnitude_limits(lambda: ([_variance(b.tasks())] for b in stream()), [options["density"]])
+    variances = histograms_of(lambda: ([_variance(block.tasks())] for block in stream()))
+    ((limit,),) = magnitude_limits(variances, [options["density"]])
     sums: NDArray[Any] | float = 0.0
     for block in stream():
         sums = sums + np.array([float(np.sum(t.astype(np.float64) ** 2)) for t in _selected(block.tasks(), limit)])
     return limit, list(np.atleast_1d(np.asarray(sums)))
-
-
-def magnitude_limits(
-    stream: Callable[[], Iterable[Sequence[NDArray[Any]]]], shares: Sequence[float]
-) -> list[tuple[float, ...]]:
-    """Exact magnitude at rank ⌈share · n⌉ from the largest, for each array of a stream and each share.
-
-    Two readings of the stream instead of a sort: as bit patterns, float32 magnitudes order like integers, so a
-    histogram of the upper 16 bits finds the bin of the rank, and one of the lower 15 bits the value within it.
-    """
-    coarse = _histograms(stream, None)
-    count = int(coarse[0].sum())
-    ranks = [min(max(int(np.ceil(share * count)), 0), count) for share in shares]
-    bins = [[_bin_at(histogram, rank) for rank in ranks] for histogram in coarse]
-    fine = _histograms(stream, bins)
-    limits = []
-    for index, model_bins in enumerate(bins):
-        values = []
-        for which, (top, before) in enumerate(model_bins):
-            low, _ = _bin_at(fine[index * len(ranks) + which], ranks[which] - before)
-            bits = np.array([(top << 15) | low], dtype=np.uint32)
-            values.append(float(bits.view(np.float32)[0]) if ranks[which] > 0 else float("inf"))
-        limits.append(tuple(values))
-    return limits
-
-
-def _histograms(
-    stream: Callable[[], Iterable[Sequence[NDArray[Any]]]], bins: list[list[tuple[int, int]]] | None
-) -> list[NDArray[np.int64]]:
-    """Counts of the upper 16 bits of every array; or, given `bins`, counts of the lower 15 bits inside each bin."""
-    totals: list[NDArray[np.int64]] = []
-    for arrays in stream():
-        counts = []
-        for index, array in enumerate(arrays):
-            bits = abs(array).astype(np.float32, copy=False).ravel().view(np.int32)
-            upper = bits >> 15
-            if bins is None:
-                counts.append(np.bincount(upper, minlength=65536))
-            else:
-                counts += [np.bincount(bits[upper == top] & 0x7FFF, minlength=32768) for top, _ in bins[index]]
-        totals = [a + b for a, b in zip(totals, counts, strict=True)] if totals else counts
-    return totals
-
-
-def _bin_at(histogram: NDArray[np.int64], rank: int) -> tuple[int, int]:
-    """The bin that holds the element of this rank from the top, and how many elements lie above the bin."""
-    from_top = np.cumsum(histogram[::-1])
-    position = int(np.searchsorted(from_top, max(rank, 1)))
-    position = min(position, len(histogram) - 1)
-    above = int(from_top[position - 1]) if position else 0
-    return len(histogram) - 1 - position, above
 
 
 def _drop_and_rescale(block: Block, density: float) -> list[Array]:

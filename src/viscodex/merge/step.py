@@ -5,23 +5,22 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import xxhash
 
-from viscodex.checkpoint.dtypes import FLOATS, SIZES, DType, Words, has_nonfinite
+from viscodex.checkpoint.dtypes import FLOATS, SIZES, DType, Words, decode, encode, has_nonfinite
 from viscodex.checkpoint.reader import read_into
 from viscodex.checkpoint.writer import write_from
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.merge.device import Cpu, Device
-from viscodex.merge.kernel import library, weighted_sum_bf16
+from viscodex.merge.kernel import MOST_MODELS, thinned_sum_bf16, weighted_sum_bf16
 from viscodex.merge.plan import MergePlan, Step, sources
 from viscodex.merge.record import Record
 from viscodex.merge.statistics import Distances, gram_of
-from viscodex.merge.tensors import Inputs, Operands, Range, aligned, blame, chunks
+from viscodex.merge.tensors import Inputs, Operands, Range, TensorStream, aligned, can_compile, chunks
 
 COPY_BYTES = 16 << 20
 SAMPLE_ELEMENTS = 1 << 15  # of every chunk, for the report: 3 % of the elements, spread over the whole tensor
@@ -70,7 +69,8 @@ class StepWriter:
             return
         measure = self.plan.method.measure
         operands = Operands(self.inputs, self.step, Cpu(), self.plan.recipe.seed)
-        stats = measure(partial(operands.stream, (0, elements)), self.plan.options) if measure else None
+        with np.errstate(all="ignore"):
+            stats = measure(TensorStream(operands), self.plan.options) if measure else None
         for part in chunks(elements, operands.shape[1]):
             self._merge(part, stats)
 
@@ -78,14 +78,19 @@ class StepWriter:
         """Combine elements [start, stop) for every variant, check them, write them."""
         step, operands, dtype = self.step, self._operands(), FLOATS[self.step.out.dtype]
         words = operands.read(part)
+        if whole and (fault := operands.nonfinite(words)):  # before the long work
+            raise fault
         size = (part[1] - part[0]) * dtype.bytes
         buffers = [self.inputs.buffer(100 + variant, size) for variant in range(len(self.files))]
         outs = [np.frombuffer(buffer, dtype=dtype.words) for buffer in buffers]
-        finite = self._weighted_sum(words, outs, stats)
-        if finite is None:
-            finite = self._general(operands, part, words, outs, stats, whole)
+        with np.errstate(all="ignore"):  # what is not finite is refused by name just below
+            finite = self._compiled(operands, part[0], words, outs, stats)
+            if finite is None:
+                finite = self._general(operands, part, words, outs, stats, whole)
         if not finite:
-            raise blame(step, words, self.plan.roles, dtype.torch_name)
+            raise operands.blame(words, dtype.torch_name)
+        if fault := operands.nonfinite(words, self._left_out(stats)):
+            raise fault
         self._restore_vlm_rows(operands, part, words, outs)
         for variant, (file, buffer) in enumerate(zip(self.files, buffers, strict=True)):
             write_from(file, buffer, self.start + part[0] * dtype.bytes)
@@ -106,13 +111,18 @@ class StepWriter:
         return not any(has_nonfinite(out, dtype) for out in outs)
 
     def _restore_vlm_rows(self, operands: Operands, part: Range, words: Sequence[Words], outs: Sequence[Words]) -> None:
-        """Rows that only the VLM has are its own, bit for bit."""
+        """Rows that only the VLM has are its own, bit for bit unless another format is asked for."""
         rows = operands.rows_in(part)
-        if rows is None or self.step.tuned[0].info.dtype != self.step.out.dtype:
+        if rows is None:
             return
-        columns = operands.shape[1]
+        columns, own, dtype = operands.shape[1], FLOATS[self.step.tuned[0].info.dtype], FLOATS[self.step.out.dtype]
+        kept = words[0].reshape(-1, columns)[rows]
+        if own != dtype:
+            values = decode(kept, own)
+            kept = np.empty(kept.shape, dtype.words)
+            encode(values, dtype, kept)
         for out in outs:
-            out.reshape(-1, columns)[rows] = words[0].reshape(-1, columns)[rows]
+            out.reshape(-1, columns)[rows] = kept
 
     def _sample(
         self, operands: Operands, part: Range, words: Sequence[Words], outs: Sequence[Words], dtype: DType
@@ -129,25 +139,47 @@ class StepWriter:
             roles = (*(self.plan.roles[s.model] for s in sources(self.step)), "merged")
             self.record.sampled(variant, self.step.key, part[0], Distances(roles, gram, size))
 
-    def _weighted_sum(self, words: Sequence[Words], outs: Sequence[Words], stats: Any) -> bool | None:
+    def _left_out(self, stats: Any) -> list[int]:
+        """Sources with coefficient 0 in every variant: whether they are finite does not show in the result."""
+        if self.plan.method.coefficients is None:
+            return []
+        rows = [self._coefficients(weights, stats) for weights in self.step.weights]
+        return [number for number, column in enumerate(zip(*rows, strict=True)) if not any(column)]
+
+    def _coefficients(self, weights: Sequence[float], stats: Any) -> list[float]:
+        """One factor per source, for a method that is a weighted sum."""
+        assert self.plan.method.coefficients is not None
+        of_base, of_tuned = self.plan.method.coefficients(weights, stats)
+        assert self.step.base is not None or of_base == 0.0
+        return [*of_tuned, of_base] if self.step.base else of_tuned
+
+    def _compiled(
+        self, operands: Operands, place: int, words: Sequence[Words], outs: Sequence[Words], stats: Any
+    ) -> bool | None:
         """Combine by the compiled kernel, and say whether all is finite.
 
-        None where the method, the formats or the device ask for the general way.
+        None where the method, the formats or the device ask for the general way. Rows that only the VLM has come out
+        as anything: they are restored afterwards.
         """
-        coefficients, step = self.plan.method.coefficients, self.step
-        formats = {step.out.dtype, *(source.info.dtype for source in sources(step))}
-        if coefficients is None or formats != {"BF16"} or not isinstance(self.device, Cpu) or library() is None:
+        method, step = self.plan.method, self.step
+        if not isinstance(self.device, Cpu) or not can_compile(step, step.out.dtype):
             return None
         finite = True
+        if method.coefficients is not None:
+            for out, weights in zip(outs, step.weights, strict=True):
+                finite &= weighted_sum_bf16(words, self._coefficients(weights, stats), out)
+            return finite
+        if method.thinning is None or len(step.tuned) > MOST_MODELS:
+            return None
+        thinning = method.thinning(stats, self.plan.options, [operands.key(i) for i in range(len(step.tuned))])
         for out, weights in zip(outs, step.weights, strict=True):
-            of_base, of_tuned = coefficients(weights, stats)
-            finite &= weighted_sum_bf16(words, [*of_tuned, of_base] if step.base else of_tuned, out)
+            finite &= thinned_sum_bf16(words, weights, thinning, place, out)
         return finite
 
     def _copy(self, part: Range) -> None:
         """Copy bytes [start, stop) inside the kernel, then read both sides back and compare them."""
         source, size = self.step.tuned[0], part[1] - part[0]
-        origin, where = source.info.start + part[0], f"{source.info.shard}: {source.info.name}"
+        origin, where = source.info.start + part[0], self.inputs.where(source)
         file = self.inputs.file_of(source)
         read = self.inputs.buffer(0, size)
         read_into(file, read, origin, where)
@@ -155,7 +187,7 @@ class StepWriter:
         self.record.read(self.plan.roles[0], source.info.name, part[0], read)
         digest = xxhash.xxh3_128_digest(read)
         for variant, out in enumerate(self.files):
-            copy_bytes(file, origin, out, self.start + part[0], size)
+            copy_bytes(file, origin, out, self.start + part[0], size, where)
             back = self.inputs.buffer(1, size)
             read_into(out, back, self.start + part[0], where)
             if xxhash.xxh3_128_digest(back) != digest:
@@ -168,10 +200,10 @@ class StepWriter:
     def _check_finite(self, data: memoryview, where: str) -> None:
         dtype = FLOATS.get(self.step.out.dtype)
         if dtype and len(data) % SIZES[dtype.name] == 0 and has_nonfinite(np.frombuffer(data, dtype.words), dtype):
-            raise VisCodexError("NaN or Inf in the vlm", where, "the file is damaged")
+            raise VisCodexError(f"NaN or Inf in the {self.plan.vlm.role}", where, "the file is damaged")
 
 
-def copy_bytes(source: int, origin: int, target: int, offset: int, count: int) -> None:
+def copy_bytes(source: int, origin: int, target: int, offset: int, count: int, what: str) -> None:
     """Copy between files without passing through this process where the system can; else through a buffer."""
     done = 0
     while done < count:
@@ -184,7 +216,7 @@ def copy_bytes(source: int, origin: int, target: int, offset: int, count: int) -
         if moved == 0:
             data = os.pread(source, count - done, origin + done)
             if not data:
-                raise VisCodexError("the file became shorter while it was read")
+                raise VisCodexError("the file became shorter while it was read", where=what)
             write_from(target, memoryview(data), offset + done)
             moved = len(data)
         done += moved

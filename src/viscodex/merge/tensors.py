@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from viscodex.checkpoint.dtypes import FLOATS, Words, has_nonfinite
 from viscodex.checkpoint.reader import Checkpoint, TensorInfo, read_into
 from viscodex.core.errors import VisCodexError
+from viscodex.merge import chance
 from viscodex.merge.block import Block
 from viscodex.merge.device import Device
+from viscodex.merge.kernel import count_tasks_bf16, library
 from viscodex.merge.plan import Source, Step, sources
+from viscodex.merge.quantiles import Bins, Counts, histograms_of
 
 CHUNK_ELEMENTS = (
     1 << 20
@@ -30,12 +34,27 @@ class Inputs:
 
     def __init__(self, models: Sequence[Checkpoint]) -> None:
         self.models = models
-        self.files = {(m, s): os.open(c.path / s, os.O_RDONLY) for m, c in enumerate(models) for s in c.shards}
+        self.files: dict[tuple[int, str], int] = {}
         self._local = threading.local()
+        for number, model in enumerate(models):
+            for shard in model.shards:
+                self.files[number, shard] = self._open(model.path / shard)
 
     def close(self) -> None:
         for file in self.files.values():
             os.close(file)
+
+    def _open(self, path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except OSError as error:
+            self.close()
+            hint = "ulimit -n 8192" if error.errno == errno.EMFILE else ""
+            raise VisCodexError(f"cannot open a shard: {error.strerror}", where=str(path), hint=hint) from error
+
+    def where(self, source: Source) -> str:
+        """A source's file and tensor name, for messages."""
+        return f"{self.models[source.model].path / source.info.shard}: {source.info.name}"
 
     def file_of(self, source: Source) -> int:
         return self.files[source.model, source.info.shard]
@@ -51,7 +70,7 @@ class Inputs:
         """Elements [start, stop) of a source, as the words of its dtype. Rows it does not have are left as zeros."""
         info, dtype = source.info, FLOATS[source.info.dtype]
         buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes)
-        file, name = self.file_of(source), f"{info.shard}: {info.name}"
+        file, name = self.file_of(source), self.where(source)
         if source.rows is None:
             read_into(file, buffer, info.start + part[0] * dtype.bytes, name)
         else:
@@ -96,11 +115,20 @@ class Operands:
             place = (part[0] + start, part[0] + stop)
             yield (start, stop), self._block(place, [w[start:stop] for w in words], whole)
 
-    def stream(self, whole_range: Range) -> Iterator[Block]:
-        """The blocks of a whole tensor, read again from disk."""
-        for part in chunks(whole_range[1], self.shape[1]):
-            for _, block in self.blocks(part, self.read(part)):
-                yield block
+    def nonfinite(self, words: Sequence[Words], among: Sequence[int] | None = None) -> VisCodexError | None:
+        """The error for the first source (of those `among`) that holds NaN or Inf; None when all are finite."""
+        for number, source in enumerate(sources(self.step)):
+            if (among is None or number in among) and has_nonfinite(words[number], FLOATS[source.info.dtype]):
+                role = self.inputs.models[source.model].role
+                return VisCodexError(f"NaN or Inf in the {role}", self.inputs.where(source), "the file is damaged")
+        return None
+
+    def blame(self, words: Sequence[Words], dtype: str) -> VisCodexError:
+        """The error for a result that is not finite: which input is at fault, or that the format is too small."""
+        too_small = VisCodexError(
+            f"a merged value does not fit {dtype}", where=self.step.key, hint="--set dtype=bfloat16"
+        )
+        return self.nonfinite(words) or too_small
 
     def rows_in(self, place: Range) -> NDArray[np.bool_] | None:
         """Which rows of [start, stop) only the VLM has; None if there are none."""
@@ -130,10 +158,57 @@ class Operands:
                 array.reshape(-1, self.shape[1])[rows] = arrays[0].reshape(-1, self.shape[1])[rows]
 
     def _uniform(self, place: Range, model: int) -> Any:
-        """Numbers in [0, 1) that depend on seed, tensor, model and place alone, so not on order or threads."""
-        text = f"{self.seed}/{self.step.key}/{model}/{place[0]}"
-        generator = np.random.Generator(np.random.SFC64(xxhash.xxh3_128_intdigest(text.encode())))
-        return self.device.from_numpy(generator.random(place[1] - place[0], dtype=np.float32))
+        """Numbers in [0, 1) for the elements of a block."""
+        return self.device.from_numpy(chance.uniform(self.key(model), place[0], place[1] - place[0]))
+
+    def key(self, model: int) -> int:
+        """The key of a model's random numbers in this tensor."""
+        return chance.key_of(self.seed, self.step.key, model)
+
+    def fill_words(self, part: Range, words: Sequence[Words]) -> None:
+        """`_fill_from_vlm` on words of one dtype."""
+        mask = self.rows_in(part)
+        if mask is not None:
+            for other, source in zip(words[1:], sources(self.step)[1:], strict=True):
+                if source.rows is not None:
+                    other.reshape(-1, self.shape[1])[mask] = words[0].reshape(-1, self.shape[1])[mask]
+
+
+class TensorStream:
+    """A step's tensors from first to last element, read from disk at every call."""
+
+    def __init__(self, operands: Operands) -> None:
+        self.operands = operands
+        self.parts = chunks(operands.step.tuned[0].info.elements, operands.shape[1])
+
+    def __call__(self) -> Iterator[Block]:
+        for part in self.parts:
+            for _, block in self.operands.blocks(part, self._read(part)):
+                yield block
+
+    def task_histograms(self, bins: Bins | None) -> list[Counts]:
+        """Histograms of |τᵢ|, by the compiled kernel where it can."""
+        if not can_compile(self.operands.step, ""):
+            return histograms_of(lambda: (block.tasks() for block in self()))(bins)
+        totals: list[Counts] = []
+        for part in self.parts:
+            words = self._read(part)
+            self.operands.fill_words(part, words)
+            count_tasks_bf16(words, bins, totals)
+        return totals
+
+    def _read(self, part: Range) -> list[Words]:
+        """A value that is no number is an error already here."""
+        words = self.operands.read(part)
+        if fault := self.operands.nonfinite(words):
+            raise fault
+        return words
+
+
+def can_compile(step: Step, out: str) -> bool:
+    """Whether the compiled kernel is there, and all of a step's tensors (and the result, if named) are bfloat16."""
+    formats = {source.info.dtype for source in sources(step)} | ({out} if out else set())
+    return formats == {"BF16"} and library() is not None
 
 
 def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
@@ -163,14 +238,3 @@ def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
     for rows in maps:
         missing |= rows < 0
     return missing
-
-
-def blame(step: Step, words: Sequence[Words], roles: Sequence[str], dtype: str) -> VisCodexError:
-    """The error for a result that is not finite: which input is at fault, or that the format is too small."""
-    for source, values in zip(sources(step), words, strict=True):
-        if has_nonfinite(values, FLOATS[source.info.dtype]):
-            role = roles[source.model]
-            return VisCodexError(
-                f"NaN or Inf in the {role}", f"{source.info.shard}: {source.info.name}", "the file is damaged"
-            )
-    return VisCodexError(f"a merged value does not fit {dtype}", where=step.key, hint="--set dtype=bfloat16")
