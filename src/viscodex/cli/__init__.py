@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from viscodex.cli import demo, doctor, generate, merge, recipes, tiny
+from viscodex.cli import demo, doctor, generate, merge, recipes, sandbox, tiny
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.version import __version__
@@ -49,6 +49,7 @@ tiny.register(app)
 recipes.register(app)
 doctor.register(app)
 demo.register(app)
+sandbox.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

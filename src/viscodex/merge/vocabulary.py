@@ -99,9 +99,12 @@ def match_rows(
     Equal sizes: by number, except rows to which both tokenizers give different strings, which go by string.
     Different sizes: by token string only. Too few shared tokens, or no tokenizer to tell, is a problem.
     """
-    ours = read_tokens(vlm.path)
-    theirs = ours if _same_tokenizer(vlm.path, other.path) else read_tokens(other.path)
     rows = np.arange(vlm_rows, dtype=np.int64)
+    same = _same_tokenizer(vlm.path, other.path)
+    if same and vlm_rows == other_rows and not vlm.family.is_multimodal:
+        return RowMap(rows, by_string=False)
+    ours = read_tokens(vlm.path)
+    theirs = ours if same else read_tokens(other.path)
     if ours is None or theirs is None:
         if vlm_rows == other_rows:
             return RowMap(_without_vision(rows, vlm, ours), by_string=False)
