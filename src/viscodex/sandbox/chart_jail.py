@@ -1,0 +1,215 @@
+"""A jail with a zygote in it, from outside: start it, give it scripts, watch what they use up, replace it if it dies."""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from viscodex.core.errors import VisCodexError
+from viscodex.sandbox import backends, landlock
+from viscodex.sandbox.backends import Backend
+from viscodex.sandbox.boxed import Boxed, StartError, Streams
+from viscodex.sandbox.chart_environment import ChartEnvironment
+from viscodex.sandbox.chart_frames import CHUNK, FrameError, Incoming, pack, unpack
+from viscodex.sandbox.jail import Jail, Mount
+from viscodex.sandbox.limits import GIB, MIB, Limits
+from viscodex.sandbox.output import Pipe
+from viscodex.sandbox.seccomp import Policy, compile_policy
+from viscodex.sandbox.watchdog import FIRST_LOOK_S, SLOWEST_LOOK_S, Excess, ProcessUse, Watchdog
+
+SHIPPED = ("launcher", "limits", "chart_frames", "chart_colours", "chart_tracers", "chart_probe", "chart_confine")
+"""Our modules that run inside; their text is copied in, since the jail's user may not be able to read this folder."""
+BOOT = "import os, sys; sys.path.insert(0, os.getcwd()); from viscodex.sandbox import chart_zygote; chart_zygote.main()"
+ENVIRONMENT = {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"} | dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
+READY_PATIENCE_S = 120.0
+END_PATIENCE_S = 10.0
+
+
+class ZygoteDied(Exception):
+    """The zygote ended, or fell silent, while a script ran."""
+
+
+@dataclass
+class Reply:
+    """What the zygote says about one script, and what we saw of it."""
+
+    header: dict[str, Any]
+    frame: bytes
+    """The script's own process's frame, still packed and not to be trusted; empty when there is none."""
+    excess: Excess | None
+    watchdog: Watchdog
+
+
+class ChartJail:
+    """One zygote in its jail. Not for use by two threads at once; `start` must run in a thread that outlives it."""
+
+    def __init__(self, environment: ChartEnvironment, limits: Limits, backend: Backend) -> None:
+        self.environment, self.limits, self.backend = environment, limits, backend
+        self._boxed: Boxed | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._boxed is not None and not self._boxed.ended()
+
+    def start(self) -> None:
+        """Start a zygote and wait until it is ready, about a second."""
+        self.close()
+        self._answers, self._errors = Pipe(0), Pipe(1 * MIB)
+        inside_orders, self._orders = os.pipe()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        streams = Streams(inside_orders, nowhere, self._errors.writer, self._answers.writer)
+        try:
+            self._boxed = backends.start(self.backend, self._jail(), self._command(), streams, self._files())
+        except StartError as error:
+            self._errors.read()
+            raise VisCodexError(f"the jail for charts did not start: {error}; {self._last_words()}") from None
+        finally:
+            for fd in (inside_orders, nowhere):
+                os.close(fd)
+            self._answers.close_writer()
+            self._errors.close_writer()
+        self._incoming = Incoming()
+        self._introduce()
+        self._own = {process.key for process in self._boxed.processes()}
+
+    def run(self, order: dict[str, Any]) -> Reply:
+        """Hand over one script (`code`, `dpi`, `tight`, `nameless`) and wait for its end, by itself or by ours."""
+        assert self._boxed is not None
+        watchdog = Watchdog(self.limits, self._strangers, lambda: (0, 0))
+        self._send(order | {"limits": asdict(self.limits)})
+        excess = self._await(time.monotonic() + self.limits.wall, watchdog)
+        if excess is not None:
+            self._send({"end": True})
+            if self._await(time.monotonic() + END_PATIENCE_S, None) is not None:
+                raise ZygoteDied(f"it did not end a script that was over its limit ({excess})")
+        return Reply(*self._take(), excess, watchdog)
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed something in the jail for its memory, where that can be told."""
+        return self._boxed is not None and self._boxed.cgroup is not None and self._boxed.cgroup.out_of_memory()
+
+    def close(self) -> None:
+        """End the jail and everything in it."""
+        if self._boxed is not None:
+            self._boxed.close()
+            self._boxed = None
+            os.close(self._orders)
+            self._answers.close()
+            self._errors.close()
+
+    def _jail(self) -> Jail:
+        """Room for the zygote beside the script, whose own limits are set when it is forked."""
+        roomy = replace(
+            self.limits,
+            cpu_s=1e8,
+            wall_s=1e8,
+            memory=self.limits.memory + 1 * GIB,
+            address_space=None,
+            processes=self.limits.processes + 8,
+        )
+        base = self.environment.base
+        mounts = [str(self.environment.path)] + ([base] if not Path(base).is_relative_to("/usr") else [])
+        return Jail(
+            limits=roomy,
+            mounts=tuple(Mount(path) for path in mounts),
+            environment=ENVIRONMENT,
+            policy=Policy(namespaces=self.backend == "bwrap"),
+            nested=self.backend == "bwrap",
+        )
+
+    def _command(self) -> list[str]:
+        return [self.environment.python, "-s", "-P", "-B", "-c", BOOT]
+
+    def _files(self) -> dict[str, bytes]:
+        here = Path(__file__).parent
+        files = {f"viscodex/sandbox/{name}.py": (here / f"{name}.py").read_bytes() for name in (*SHIPPED, "chart_zygote")}
+        files |= {"viscodex/__init__.py": b"", "viscodex/sandbox/__init__.py": b""}
+        fonts = self.environment.font_cache
+        return files | {f"{fonts.name}/{path.name}": path.read_bytes() for path in fonts.iterdir()}
+
+    def _introduce(self) -> None:
+        """Tell the zygote how it is held, and wait until it has imported everything."""
+        policy = Policy(families=())
+        containment = {"bwrap": "namespaces", "landlock": "domain", "none": "none"}[self.backend]
+        has_landlock = landlock.abi() >= landlock.NEEDED_ABI
+        seccomp = base64.b64encode(compile_policy(policy)).decode()
+        try:
+            self._send({"containment": containment, "landlock": has_landlock, "seccomp": seccomp})
+            if self._await(time.monotonic() + READY_PATIENCE_S, None) is not None:
+                raise ZygoteDied("it is not ready after two minutes")
+            ready, _ = self._take()
+        except (ZygoteDied, FrameError) as error:
+            words = self._last_words()
+            self.close()
+            raise VisCodexError(f"the chart zygote did not start: {words or error}", str(self.environment.path)) from None
+        if ready.get("threads") != 1:
+            self.close()
+            raise VisCodexError(f"the chart zygote has {ready.get('threads')} threads, and may fork with one only")
+
+    def _strangers(self) -> Iterator[ProcessUse]:
+        """The script's processes: whatever was not there before it."""
+        assert self._boxed is not None
+        return (process for process in self._boxed.processes() if process.key not in self._own)
+
+    def _send(self, order: dict[str, Any]) -> None:
+        """Orders are small beside what the zygote reads at once, and it reads whenever it is not dead."""
+        view = memoryview(pack(order))
+        try:
+            while view:
+                view = view[os.write(self._orders, view[:CHUNK]) :]
+        except BrokenPipeError:
+            raise ZygoteDied(self._how_it_ended()) from None
+
+    def _await(self, deadline: float, watchdog: Watchdog | None) -> Excess | None:
+        """Read until an answer is complete; or name the limit that was passed first."""
+        assert self._boxed is not None
+        poll = select.poll()
+        poll.register(self._answers.reader, select.POLLIN)
+        poll.register(self._boxed.launcher_fd, select.POLLIN)
+        pause = FIRST_LOOK_S
+        look_at = time.monotonic() + pause
+        while not self._incoming.is_complete:
+            ready = poll.poll(max(0.0, min(look_at, deadline) - time.monotonic()) * 1000)
+            for fd, _ in ready:
+                if fd == self._boxed.launcher_fd or not self._read():
+                    raise ZygoteDied(self._how_it_ended())
+            now = time.monotonic()
+            if now >= deadline and not ready:
+                return "timeout"
+            if now >= look_at:
+                if watchdog is not None and (excess := watchdog.look()) is not None:
+                    return excess
+                pause = min(SLOWEST_LOOK_S, pause * 1.5)
+                look_at = now + pause
+        return None
+
+    def _read(self) -> bool:
+        """Take what the zygote has written; False at its end."""
+        try:
+            chunk = os.read(self._answers.reader, CHUNK)
+        except BlockingIOError:
+            return True
+        self._incoming.feed(chunk)
+        self._errors.read()
+        return bool(chunk)
+
+    def _take(self) -> tuple[dict[str, Any], bytes]:
+        return unpack(self._incoming.take())
+
+    def _how_it_ended(self) -> str:
+        if self._boxed is None or not self._boxed.ended(END_PATIENCE_S):
+            return "it closed its pipes"
+        return f"exit code {self._boxed.wait()}"
+
+    def _last_words(self) -> str:
+        self._errors.read()
+        lines = bytes(self._errors.content).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
