@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from viscodex.cli import doctor, generate, merge, recipes, tiny
+from viscodex.cli import doctor, generate, merge, recipes, sandbox, tiny
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.version import __version__
@@ -41,6 +41,7 @@ merge.register(app)
 generate.register(app)
 tiny.register(app)
 recipes.register(app)
+sandbox.register(app)
 doctor.register(app)
 
 

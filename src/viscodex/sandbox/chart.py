@@ -28,13 +28,11 @@ from viscodex.sandbox import backends, chart_environment
 from viscodex.sandbox.backends import Backend
 from viscodex.sandbox.chart_artists import Artists
 from viscodex.sandbox.chart_environment import ChartEnvironment
-from viscodex.sandbox.chart_frames import FrameError, unpack
-from viscodex.sandbox.chart_jail import ChartJail, Reply, ZygoteDied
+from viscodex.sandbox.chart_frames import PIXEL_CEILING, FrameError, unpack
+from viscodex.sandbox.chart_jail import ChartJail, Reply, ZygoteError
 from viscodex.sandbox.limits import GIB, MIB, Limits
 
-ChartStatus = Literal[
-    "ok", "no_figure", "error", "exit", "died", "timeout", "memory", "output_limit", "unavailable"
-]
+ChartStatus = Literal["ok", "no_figure", "error", "exit", "died", "timeout", "memory", "output_limit", "unavailable"]
 """ok: it ran to its end and left a figure. no_figure: it ran to its end and never made one. error: it raised, or its
 figure cannot be drawn. exit: SystemExit. died: its process ended without a word (os._exit, a crash). timeout, memory,
 output_limit: ended by us. unavailable: the failure is ours, and says nothing about the script."""
@@ -42,7 +40,6 @@ output_limit: ended by us. unavailable: the failure is ours, and says nothing ab
 LIMITS = Limits(cpu_s=20, memory=2 * GIB, work_size=64 * MIB, tmp_size=32 * MIB, shm_size=32 * MIB, processes=32)
 CODE_CEILING = 4 * MIB
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PIXEL_CEILING = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,7 @@ class Charts:
             raise VisCodexError("running without isolation must be asked for", hint="unsafe_local=True, --unsafe-local")
         self.environment = environment or chart_environment.require()
         self.backend: Backend = "none" if unsafe_local else backend or backends.best()
+        self._owner = os.getpid()
         self._free: queue.LifoQueue[ChartJail] = queue.LifoQueue()
         self._all = [ChartJail(self.environment, limits, self.backend) for _ in range(workers)]
         for jail in self._all:
@@ -116,7 +114,7 @@ class Charts:
             try:
                 reply = jail.run({"code": code, "dpi": dpi, "tight": tight, "nameless": nameless})
                 return self._chart(reply, jail)
-            except (ZygoteDied, FrameError) as error:
+            except (ZygoteError, FrameError) as error:
                 status: ChartStatus = "memory" if jail.ran_out_of_memory() else "unavailable"
                 jail.close()
                 return self._bare(status, f"the zygote died with this script: {error}")
@@ -124,7 +122,9 @@ class Charts:
             self._free.put(jail)
 
     def close(self) -> None:
-        """End every zygote."""
+        """End every zygote; in a fork of the process that made them, do nothing."""
+        if os.getpid() != self._owner:
+            return
         self._starter.shutdown()
         for jail in self._all:
             jail.close()
@@ -132,7 +132,9 @@ class Charts:
     def __enter__(self) -> Charts:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _bare(self, status: ChartStatus, reason: str) -> Chart:
@@ -207,14 +209,17 @@ def _told(header: dict[str, Any], png: bytes) -> dict[str, Any]:
     told: dict[str, Any] = {"png": _checked(png), "artists": artists}
     if status == "ok":
         if trouble:
-            return told | {"status": "error", "reason": f"the figure cannot be drawn: {trouble}"}
+            return told | {"status": "error", "reason": f"the figure cannot be drawn: {_one_line(trouble)}"}
         return told | {"status": "no_figure" if artists.figure == "none" else "ok"}
     if status not in ("error", "exit", "memory"):
         raise ValueError(status)
     line = outcome["line"] if isinstance(outcome["line"], int) else None
-    message = str(outcome["message"]).strip()
-    reason = f"{outcome['type']}: {message}" if message else str(outcome["type"])
-    return told | {"status": status, "reason": reason.splitlines()[0], "line": line}
+    reason = _one_line(f"{outcome['type']}: {outcome['message']}").removesuffix(":")
+    return told | {"status": status, "reason": reason, "line": line}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
 
 
 def _checked(png: bytes) -> bytes:

@@ -11,7 +11,7 @@
                                             # one entry for each of the figure's axes; null: axes in no grid
       "types": {"bar": 3, "plot_polar": 1}, # outermost calls of each plotting function
       "colours": [["bar", "#1F77B4"], ["imshow", "viridis"]],
-                                            # [group, colour or colormap] after drawing, each once, in order of the calls
+                                            # [group, colour or colormap] once drawn, each once, in order of the calls
       "late_types": {}, "late_colours": [], # the same, seen after an exception inside a traced call
       "text": ["Title", "Label"],           # every string the figure draws once its ticks are taken away, line by line
       "saved_text": [],                     # every string drawn, ticks included, by PDFs that the script itself saved

@@ -120,12 +120,12 @@ def make(place: Path | None = None, *, anew: bool = False) -> ChartEnvironment:
 
 def base_python() -> str:
     """A Python that the pinned versions have wheels for and that the sandbox can show to charts."""
-    candidates = [os.environ.get(PYTHON_VARIABLE), getattr(sys, "_base_executable", sys.executable)]
+    candidates: list[str | None] = [os.environ.get(PYTHON_VARIABLE), getattr(sys, "_base_executable", sys.executable)]
     candidates += [shutil.which(f"python{v}", path=p) for v in VERSIONS for p in (os.environ.get("PATH"), "/usr/bin")]
     for candidate in filter(None, candidates):
-        resolved = os.path.realpath(candidate)  # noqa: PTH118 (a shim is not a link; pathlib has nothing shorter)
-        if Path(resolved).is_file() and reachable(resolved) and _version(resolved) in VERSIONS:
-            return resolved
+        resolved = Path(candidate).resolve()
+        if resolved.is_file() and reachable(str(resolved)) and _version(str(resolved)) in VERSIONS:
+            return str(resolved)
     raise VisCodexError(
         f"charts need Python {' or '.join(VERSIONS)} in a place that every user can read",
         hint=f"apt install python3.11, or {PYTHON_VARIABLE}=/path/to/python3.11 {_COMMAND}",
@@ -196,9 +196,9 @@ def _contents(place: Path) -> Iterator[str]:
     """`path hash` of every installed file but byte code and the installer's own notes, and of the font list."""
     for record in place.glob("lib/python3.*/site-packages/*.dist-info/RECORD"):
         with record.open(newline="", encoding="utf-8") as file:
-            for path, digest, _ in csv.reader(file):
-                if digest and ".dist-info/" not in path and not path.startswith(".."):
-                    yield f"{path} {digest}"
+            for name, digest, _ in csv.reader(file):
+                if digest and ".dist-info/" not in name and not name.startswith(".."):
+                    yield f"{name} {digest}"
     for path in (place / FONT_CACHE).glob("*.json"):
         yield f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 

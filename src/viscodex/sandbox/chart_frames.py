@@ -14,6 +14,8 @@ from typing import Any
 LENGTHS = struct.Struct("!II")
 CHUNK = 1 << 16
 MIB = 1 << 20
+PIXEL_CEILING = 100_000_000
+"""Of a picture: nothing larger is drawn inside, and nothing larger is believed outside."""
 
 
 class FrameError(Exception):

@@ -1,4 +1,4 @@
-"""A jail with a zygote in it, from outside: start it, give it scripts, watch what they use up, replace it if it dies."""
+"""A jail with a zygote in it, from outside: start it, give it scripts, watch what they use up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READY_PATIENCE_S = 120.0
 END_PATIENCE_S = 10.0
 
 
-class ZygoteDied(Exception):
+class ZygoteError(Exception):
     """The zygote ended, or fell silent, while a script ran."""
 
 
@@ -79,17 +79,18 @@ class ChartJail:
         self._incoming = Incoming()
         self._introduce()
         self._own = {process.key for process in self._boxed.processes()}
+        self._own_stored = self._boxed.stored()
 
     def run(self, order: dict[str, Any]) -> Reply:
         """Hand over one script (`code`, `dpi`, `tight`, `nameless`) and wait for its end, by itself or by ours."""
         assert self._boxed is not None
-        watchdog = Watchdog(self.limits, self._strangers, lambda: (0, 0))
+        watchdog = Watchdog(self.limits, self._strangers, self._stored)
         self._send(order | {"limits": asdict(self.limits)})
         excess = self._await(time.monotonic() + self.limits.wall, watchdog)
         if excess is not None:
             self._send({"end": True})
             if self._await(time.monotonic() + END_PATIENCE_S, None) is not None:
-                raise ZygoteDied(f"it did not end a script that was over its limit ({excess})")
+                raise ZygoteError(f"it did not end a script that was over its limit ({excess})")
         return Reply(*self._take(), excess, watchdog)
 
     def ran_out_of_memory(self) -> bool:
@@ -130,7 +131,9 @@ class ChartJail:
 
     def _files(self) -> dict[str, bytes]:
         here = Path(__file__).parent
-        files = {f"viscodex/sandbox/{name}.py": (here / f"{name}.py").read_bytes() for name in (*SHIPPED, "chart_zygote")}
+        files = {
+            f"viscodex/sandbox/{name}.py": (here / f"{name}.py").read_bytes() for name in (*SHIPPED, "chart_zygote")
+        }
         files |= {"viscodex/__init__.py": b"", "viscodex/sandbox/__init__.py": b""}
         fonts = self.environment.font_cache
         return files | {f"{fonts.name}/{path.name}": path.read_bytes() for path in fonts.iterdir()}
@@ -144,12 +147,14 @@ class ChartJail:
         try:
             self._send({"containment": containment, "landlock": has_landlock, "seccomp": seccomp})
             if self._await(time.monotonic() + READY_PATIENCE_S, None) is not None:
-                raise ZygoteDied("it is not ready after two minutes")
+                raise ZygoteError("it is not ready after two minutes")
             ready, _ = self._take()
-        except (ZygoteDied, FrameError) as error:
+        except (ZygoteError, FrameError) as error:
             words = self._last_words()
             self.close()
-            raise VisCodexError(f"the chart zygote did not start: {words or error}", str(self.environment.path)) from None
+            raise VisCodexError(
+                f"the chart zygote did not start: {words or error}", str(self.environment.path)
+            ) from None
         if ready.get("threads") != 1:
             self.close()
             raise VisCodexError(f"the chart zygote has {ready.get('threads')} threads, and may fork with one only")
@@ -159,6 +164,12 @@ class ChartJail:
         assert self._boxed is not None
         return (process for process in self._boxed.processes() if process.key not in self._own)
 
+    def _stored(self) -> tuple[int, int]:
+        """Bytes and inodes that the script has added; in namespaces its files are out of sight, but capped."""
+        assert self._boxed is not None
+        (used, inodes), (own_used, own_inodes) = self._boxed.stored(), self._own_stored
+        return max(0, used - own_used), max(0, inodes - own_inodes)
+
     def _send(self, order: dict[str, Any]) -> None:
         """Orders are small beside what the zygote reads at once, and it reads whenever it is not dead."""
         view = memoryview(pack(order))
@@ -166,7 +177,7 @@ class ChartJail:
             while view:
                 view = view[os.write(self._orders, view[:CHUNK]) :]
         except BrokenPipeError:
-            raise ZygoteDied(self._how_it_ended()) from None
+            raise ZygoteError(self._how_it_ended()) from None
 
     def _await(self, deadline: float, watchdog: Watchdog | None) -> Excess | None:
         """Read until an answer is complete; or name the limit that was passed first."""
@@ -180,7 +191,7 @@ class ChartJail:
             ready = poll.poll(max(0.0, min(look_at, deadline) - time.monotonic()) * 1000)
             for fd, _ in ready:
                 if fd == self._boxed.launcher_fd or not self._read():
-                    raise ZygoteDied(self._how_it_ended())
+                    raise ZygoteError(self._how_it_ended())
             now = time.monotonic()
             if now >= deadline and not ready:
                 return "timeout"

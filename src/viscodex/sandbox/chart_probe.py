@@ -8,31 +8,31 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
 import importlib
 import io
-import os
 import random
 import sys
 import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib import rcsetup
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_pdf import RendererPdf
 from matplotlib.figure import Figure
 
 from viscodex.sandbox import chart_tracers
+from viscodex.sandbox.chart_frames import PIXEL_CEILING
 from viscodex.sandbox.chart_tracers import LEDGER
 
 SCRIPT = "chart.py"
-PIXEL_CEILING = 100_000_000
 POINTS_PER_INCH = 72
 
 
@@ -44,7 +44,7 @@ class Seen:
     saved_text: list[str] = []  # noqa: RUF012  # one list for the process
 
 
-class TextOnly(RendererPdf):
+class TextOnly(RendererPdf):  # type: ignore[misc]  # matplotlib has no types here
     """A PDF renderer that draws nothing and lists the strings it should have drawn, one for each line of text."""
 
     def __init__(self, dpi: float, height: float, width: float) -> None:
@@ -86,7 +86,7 @@ def _execute(code: str) -> dict[str, Any]:
     """Run the script as `__main__`, threads that it waits for included."""
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=SCRIPT, __builtins__=builtins)
-    sys.modules["__main__"], sys.argv, sys.path[0] = module, [SCRIPT], os.getcwd()
+    sys.modules["__main__"], sys.argv, sys.path[0] = module, [SCRIPT], str(Path.cwd())
     try:
         exec(compile(code, SCRIPT, "exec", dont_inherit=True), module.__dict__)
         _join_threads()
@@ -109,6 +109,8 @@ def _outcome(status: str, error: BaseException) -> dict[str, Any]:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit) and error.code is None:
+        return ""
     try:
         return str(error)[:2000]
     except BaseException:  # noqa: BLE001  # an exception of the script's own
@@ -152,7 +154,7 @@ def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
     size, dpi, layout, text, png, trouble = (0.0, 0.0), 0.0, [], [], b"", ""
     if figure is not None:
         with _noting(facts["problems"], "layout"):
-            size, dpi = tuple(map(float, figure.get_size_inches())), float(figure.dpi)
+            size, dpi = _pair(figure.get_size_inches()), float(figure.dpi)
             layout = [_cell(axes) for axes in figure.get_axes()]
         png, trouble = _picture(figure, order["dpi"], order["tight"])
     facts |= {"colours": LEDGER.colours(), "late_colours": LEDGER.colours(late=True)}
@@ -160,6 +162,10 @@ def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
         with _noting(facts["problems"], "text"):
             text = _text(figure)
     return facts | {"size": size, "dpi": dpi, "layout": layout, "text": text}, png, trouble
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
 
 
 @contextlib.contextmanager
@@ -227,13 +233,13 @@ def _seed() -> None:
 
 def _tame_backends() -> None:
     """A script that asks for a window gets a picture: there is no screen here, but that is not its fault."""
-    windowed = {name.lower() for name in rcsetup.interactive_bk}
+    windowed = {name.lower() for name in importlib.import_module("matplotlib.rcsetup").interactive_bk}
 
     def ignoring_windows(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
         def choose(backend: Any, *args: Any, **kwargs: Any) -> Any:
             return None if str(backend).lower() in windowed else function(backend, *args, **kwargs)
 
-        choose.__name__, choose.__doc__, choose.__wrapped__ = function.__name__, function.__doc__, function  # type: ignore[attr-defined]
         return choose
 
     matplotlib.use = ignoring_windows(matplotlib.use)
@@ -244,6 +250,7 @@ def _watch_figures() -> None:
     """Remember the figure that was saved or closed last, and the text of PDFs that scripts save themselves."""
     save, destroy, destroy_all, draw_text = Figure.savefig, Gcf.destroy, Gcf.destroy_all, RendererPdf.draw_text
 
+    @functools.wraps(save)
     def savefig(self: Any, *args: Any, **kwargs: Any) -> Any:
         Seen.last = self
         return save(self, *args, **kwargs)
@@ -262,9 +269,13 @@ def _watch_figures() -> None:
         Seen.saved_text.append(str(s))
         draw_text(self, gc, x, y, s, *args, **kwargs)
 
-    savefig.__wrapped__ = save  # type: ignore[attr-defined]
-    Figure.savefig, Gcf.destroy, Gcf.destroy_all = savefig, staticmethod(destroying), staticmethod(destroying_all)
-    RendererPdf.draw_text = drawing_text
+    for owner, name, watching in (
+        (Figure, "savefig", savefig),
+        (Gcf, "destroy", staticmethod(destroying)),
+        (Gcf, "destroy_all", staticmethod(destroying_all)),
+        (RendererPdf, "draw_text", drawing_text),
+    ):
+        setattr(owner, name, watching)
 
 
 def _warm_up() -> None:

@@ -17,16 +17,20 @@ from typing import Any
 
 from viscodex.sandbox.chart_colours import RULES, Rule
 
-AXES_TYPES = (
-    "bar barh plot axhline axvline axvspan axhspan hlines vlines errorbar boxplot violinplot violin hist fill_between "
-    "fill_betweenx scatter quiver pie fill imshow pcolor contour contourf broken_barh tripcolor"
-).split()
-AXES_COLOURS = (
-    "bar scatter axhline axvline _fill_between_x_or_y pie axvspan axhspan hlines vlines boxplot violinplot hist quiver "
-    "imshow pcolor contour contourf fill broken_barh tripcolor"
-).split()
-AXES_3D = "scatter plot plot_surface bar3d bar add_collection3d".split()
-NETWORKX = "draw_networkx_nodes draw_networkx_edges draw_networkx_labels".split()
+# fmt: off
+AXES_TYPES = [
+    "bar", "barh", "plot", "axhline", "axvline", "axvspan", "axhspan", "hlines", "vlines", "errorbar", "boxplot",
+    "violinplot", "violin", "hist", "fill_between", "fill_betweenx", "scatter", "quiver", "pie", "fill", "imshow",
+    "pcolor", "contour", "contourf", "broken_barh", "tripcolor",
+]
+AXES_COLOURS = [
+    "bar", "scatter", "axhline", "axvline", "_fill_between_x_or_y", "pie", "axvspan", "axhspan", "hlines", "vlines",
+    "boxplot", "violinplot", "hist", "quiver", "imshow", "pcolor", "contour", "contourf", "fill", "broken_barh",
+    "tripcolor",
+]
+# fmt: on
+AXES_3D = ["scatter", "plot", "plot_surface", "bar3d", "bar", "add_collection3d"]
+NETWORKX = ["draw_networkx_nodes", "draw_networkx_edges", "draw_networkx_labels"]
 
 
 @dataclass(frozen=True)
