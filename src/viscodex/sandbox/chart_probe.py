@@ -9,8 +9,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
+import gc
 import importlib
 import io
+import os
 import random
 import sys
 import threading
@@ -34,6 +36,7 @@ from viscodex.sandbox.chart_tracers import LEDGER
 
 SCRIPT = "chart.py"
 POINTS_PER_INCH = 72
+PRELOADED = ("pandas", "scipy.stats", "scipy.interpolate", "networkx", "squarify", "matplotlib_venn", "seaborn")
 
 
 class Seen:
@@ -42,14 +45,16 @@ class Seen:
     last: Figure | None = None
     """The figure that was saved or closed last."""
     saved_text: list[str] = []  # noqa: RUF012  # one list for the process
+    seaborn_colormaps: frozenset[str] = frozenset()
+    """What importing seaborn adds to matplotlib."""
 
 
 class TextOnly(RendererPdf):  # type: ignore[misc]  # matplotlib has no types here
     """A PDF renderer that draws nothing and lists the strings it should have drawn, one for each line of text."""
 
-    def __init__(self, dpi: float, height: float, width: float) -> None:
+    def __init__(self, text: list[str], dpi: float, height: float, width: float) -> None:
         RendererPdf.__init__(self, None, dpi, height, width)
-        self.text: list[str] = []
+        self.text = text
 
     def draw_text(self, gc: Any, x: Any, y: Any, s: str, *args: Any, **kwargs: Any) -> None:
         self.text.append(str(s))
@@ -62,11 +67,19 @@ class TextOnly(RendererPdf):  # type: ignore[misc]  # matplotlib has no types he
 
 
 def prepare() -> None:
-    """Once, before any script: trace, tame the backends, and warm every cache that drawing fills."""
+    """Once, before any script: import, trace, tame the backends, and warm every cache that drawing fills."""
+    colormaps = set(matplotlib.colormaps)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    Seen.seaborn_colormaps = frozenset(set(matplotlib.colormaps) - colormaps)
     chart_tracers.install()
     _tame_backends()
     _watch_figures()
+    files = _open_files()
     _warm_up()
+    _close_fonts()
+    if left := _open_files() - files:
+        raise RuntimeError(f"drawing has left files open: {left}")
 
 
 def run(code: str, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -76,6 +89,9 @@ def run(code: str, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """
     if order["nameless"]:
         chart_tracers.install(chart_tracers.nameless, only_types=True)
+    if "seaborn" not in code:  # a script that does not import it sees matplotlib as if nobody had
+        for name in Seen.seaborn_colormaps:
+            matplotlib.colormaps.unregister(name)
     _seed()
     outcome = _execute(code)
     artists, png, trouble = _collect(order)
@@ -151,7 +167,8 @@ def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
         "saved_text": list(Seen.saved_text),
         "problems": [],
     }
-    size, dpi, layout, text, png, trouble = (0.0, 0.0), 0.0, [], [], b"", ""
+    size, dpi, layout, png, trouble = (0.0, 0.0), 0.0, [], b"", ""
+    text: list[str] = []
     if figure is not None:
         with _noting(facts["problems"], "layout"):
             size, dpi = _pair(figure.get_size_inches()), float(figure.dpi)
@@ -160,7 +177,7 @@ def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
     facts |= {"colours": LEDGER.colours(), "late_colours": LEDGER.colours(late=True)}
     if figure is not None:
         with _noting(facts["problems"], "text"):
-            text = _text(figure)
+            _draw_text(figure, text)
     return facts | {"size": size, "dpi": dpi, "layout": layout, "text": text}, png, trouble
 
 
@@ -208,19 +225,17 @@ def _picture(figure: Any, dpi: float | None, tight: bool) -> tuple[bytes, str]:
     return file.getvalue(), ""
 
 
-def _text(figure: Any) -> list[str]:
-    """Every string that a PDF of the figure would draw, with the ticks of its axes taken away."""
+def _draw_text(figure: Any, text: list[str]) -> None:
+    """List every string that a PDF of the figure would draw, with the ticks of its axes taken away."""
     for axes in figure.get_axes():
         axes.set_xticks([])
         axes.set_yticks([])
     dpi, figure.dpi = figure.dpi, POINTS_PER_INCH
     width, height = figure.get_size_inches()
-    only = TextOnly(dpi, height, width)
     try:
-        figure.draw(MixedModeRenderer(figure, width, height, dpi, only))
+        figure.draw(MixedModeRenderer(figure, width, height, dpi, TextOnly(text, dpi, height, width)))
     finally:
         figure.dpi = dpi
-    return only.text
 
 
 def _seed() -> None:
@@ -285,8 +300,27 @@ def _warm_up() -> None:
     axes.set_title("0123456789")
     axes.legend()
     _picture(figure, None, False)
-    _text(figure)
+    _draw_text(figure, [])
     plt.close(figure)
     LEDGER.clear()
     Seen.last = None
     Seen.saved_text.clear()
+
+
+def _close_fonts() -> None:
+    """Fonts read their files while they are used, and a forked process has neither the files nor fonts in common.
+
+    matplotlib's own at-fork hook clears one cache; parsed formulas and reference cycles hold on to the others.
+    """
+    importlib.import_module("matplotlib.font_manager")._get_font.cache_clear()
+    importlib.import_module("matplotlib.mathtext").MathTextParser._parse_cached.cache_clear()
+    gc.collect()
+
+
+def _open_files() -> set[int]:
+    found = set()
+    for fd in range(256):
+        with contextlib.suppress(OSError):
+            os.fstat(fd)
+            found.add(fd)
+    return found

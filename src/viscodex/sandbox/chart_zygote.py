@@ -29,7 +29,6 @@ from viscodex.sandbox.limits import Limits
 
 ORDERS, ANSWERS = 0, 3
 """Descriptors: orders come in, answers go out."""
-PRELOADED = ("seaborn", "pandas", "scipy.stats", "scipy.interpolate", "networkx", "squarify", "matplotlib_venn")
 
 
 @dataclass
@@ -226,8 +225,6 @@ def main() -> NoReturn:
     os.environ["MPLCONFIGDIR"] = str(Path("matplotlib").absolute())
     from viscodex.sandbox import chart_probe
 
-    for name in PRELOADED:
-        __import__(name)
     chart_probe.prepare()
     gc.collect()
     gc.freeze()  # the children share these pages: the collector must not write to them
