@@ -178,18 +178,24 @@ def _tidy(place: Path) -> None:
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 
-def _manifest(place: Path) -> dict[str, object]:
-    python = json.loads(_run([str(place / "bin" / "python"), "-I", "-c", _ABOUT], "ask the new Python for its version"))
-    digest = hashlib.sha256(f"{python['version']} {python['machine']}\n".encode())
+def fingerprint(place: Path) -> str:
+    """SHA-256 over every installed file (as its package records it), the fonts and the version of Python."""
+    about = _about(place)
+    digest = hashlib.sha256(f"{about['version']} {about['machine']}\n".encode())
     for line in sorted(_contents(place)):
         digest.update(line.encode() + b"\n")
-    return {
-        "hash": digest.hexdigest(),
-        "python": python["version"],
-        "machine": python["machine"],
-        "base": python["prefix"],
-        "pinned": sorted(_pinned()),
-    }
+    return digest.hexdigest()
+
+
+def _manifest(place: Path) -> dict[str, object]:
+    about = _about(place)
+    facts = {"python": about["version"], "machine": about["machine"], "base": about["prefix"]}
+    return {"hash": fingerprint(place)} | facts | {"pinned": sorted(_pinned())}
+
+
+def _about(place: Path) -> dict[str, str]:
+    command = [str(place / "bin" / "python"), "-I", "-c", _ABOUT]
+    return dict(json.loads(_run(command, "ask the new Python for its version")))
 
 
 def _contents(place: Path) -> Iterator[str]:

@@ -93,15 +93,19 @@ class Run:
         """Take the messages that are there, the child's only."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while not self.answer.is_complete and not self.is_broken:
-                data, ancillary, _, _ = self.ours.recvmsg(CHUNK, socket.CMSG_SPACE(12))
+                data, ancillary, flags, _ = self.ours.recvmsg(CHUNK, socket.CMSG_SPACE(12))
                 if not data:
                     return
-                sender = [struct.unpack("=i", load[:4])[0] for _, kind, load in ancillary if kind == 2]
-                if sender == [child]:
-                    try:
-                        self.answer.feed(data)
-                    except FrameError:
-                        self.is_broken = True
+                senders = [load[:4] for _, kind, load in ancillary if kind == socket.SCM_CREDENTIALS]
+                if senders == [struct.pack("=i", child)]:
+                    self.take(data, flags)
+
+    def take(self, data: bytes, flags: int) -> None:
+        try:
+            self.answer.feed(data)
+        except FrameError:
+            self.is_broken = True
+        self.is_broken |= bool(flags & socket.MSG_TRUNC)
 
 
 class Zygote:
@@ -193,7 +197,7 @@ def _be_script(nursery: Nursery, run: Run, order: dict[str, Any]) -> None:
 
     try:
         nursery.confine(run.limits)
-        with open(chart_probe.SCRIPT, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        with open(chart_probe.SCRIPT, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123
             file.write(order["code"])
     except BaseException as error:  # noqa: BLE001  # ours, and to be told apart from the script's
         _answer(voice, pack({"confinement": f"{type(error).__name__}: {error}"}))
