@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from viscodex.sandbox import backends
+from viscodex.sandbox import backends, scratch
 from viscodex.sandbox.backends import ISOLATING, Backend
 from viscodex.sandbox.box import Box, Execution
 from viscodex.sandbox.identity import FIRST_UID, SLOTS
@@ -87,6 +88,14 @@ def box_processes(harness: int) -> list[int]:
 
 
 @pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody can enter; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="viscodex-public-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
 def survivors() -> Callable[[int], list[int]]:
     """Processes that boxes of a harness have left, given its process id and a moment to bury them."""
 
@@ -107,3 +116,5 @@ def no_survivors() -> Iterator[None]:
     while (left := box_processes(os.getpid())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
+    scratch.sweep.cache_clear()
+    scratch.sweep()  # folders of the harnesses that tests have killed

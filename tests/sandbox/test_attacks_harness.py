@@ -126,6 +126,7 @@ def test_an_interrupted_run_leaves_nothing(backend, limits, survivors):
         with pytest.raises(KeyboardInterrupt):
             Box(limits, backend=backend).run(["/bin/sleep", "20"])
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert not survivors(os.getpid())
 
@@ -133,10 +134,10 @@ def test_an_interrupted_run_leaves_nothing(backend, limits, survivors):
 def test_runs_leave_no_descriptors_children_or_groups(backend, limits):
     box = Box(limits, backend=backend)
     box.run(["/bin/true"])
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for command in (["/bin/true"], ["/bin/false"], ["/nowhere"], ["/bin/sh", "-c", "sleep 9 & exit 1"]):
         box.run(command, {"file": b"x"}, b"stdin", ["file"], channel=True)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert not list(Path("/sys/fs/cgroup").glob(f"**/viscodex-{os.getpid()}-*"))

@@ -127,7 +127,8 @@ import struct
 header, data = ctypes.create_string_buffer(struct.pack("Ii", 0x20080522, 0)), ctypes.create_string_buffer(24)
 assert libc.capget(header, data) == 0
 capabilities = sum(struct.unpack("6I", data.raw))
-print("caps", capabilities, "nnp", libc.prctl(39, 0, 0, 0, 0), "seccomp", libc.prctl(21, 0, 0, 0, 0), "uid0", os.geteuid() == 0)
+nnp, mode = libc.prctl(39, 0, 0, 0, 0), libc.prctl(21, 0, 0, 0, 0)
+print("caps", capabilities, "nnp", nnp, "seccomp", mode, "uid0", os.geteuid() == 0)
 """
     )
     assert b"nnp 0" in unboxed(attack)
@@ -163,15 +164,17 @@ def test_the_old_doors_into_the_kernel_are_shut(boxed, unboxed, door):
         + f"""
 import mmap
 door = {door!r}
+le = lambda number: number.to_bytes(4, "little")
 page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 low = libc.mmap
 low.restype = ctypes.c_void_p
 name = low(ctypes.c_void_p(0x10000000), 4096, 3, 0x32, -1, 0)
 ctypes.memmove(name, b"x\\0", 2)
 if door == "int80":
-    page.write(bytes.fromhex("53") + b"\\xbb" + (0x10000000).to_bytes(4, "little") + b"\\x31\\xc9\\xb8" + (356).to_bytes(4, "little") + b"\\xcd\\x80\\x5b\\xc3")
+    code = b"\\x53\\xbb" + le(0x10000000) + b"\\x31\\xc9\\xb8" + le(356) + b"\\xcd\\x80\\x5b\\xc3"
 else:
-    page.write(b"\\x48\\xc7\\xc7" + (0x10000000).to_bytes(4, "little") + b"\\x31\\xf6\\xb8" + (0x40000000 | 319).to_bytes(4, "little") + b"\\x0f\\x05\\xc3")
+    code = b"\\x48\\xc7\\xc7" + le(0x10000000) + b"\\x31\\xf6\\xb8" + le(0x40000000 | 319) + b"\\x0f\\x05\\xc3"
+page.write(code)
 address = ctypes.addressof(ctypes.c_char.from_buffer(page))
 result = ctypes.CFUNCTYPE(ctypes.c_int)(address)()
 print("SUCCEEDED" if result >= 0 else result)
@@ -200,8 +203,8 @@ def test_devices_cannot_be_made_or_opened(boxed):
         for kind, device in ((stat.S_IFBLK, os.makedev(254, 0)), (stat.S_IFCHR, os.makedev(1, 1))):
             try: os.mknod("device", 0o666 | kind, device); open("device", "rb").read(1); print("SUCCEEDED")
             except OSError: pass
-        for path in ("/dev/vda", "/dev/sda", "/dev/mem", "/dev/kvm", "/dev/fuse", "/dev/vsock", "/dev/nvidia0", "/proc/kcore"):
-            try: open(path, "rb").read(1); print("SUCCEEDED", path)
+        for name in ("vda", "sda", "mem", "kvm", "fuse", "vsock", "nvidia0", "core"):
+            try: open(f"/dev/{name}", "rb").read(1); print("SUCCEEDED", name)
             except OSError: pass
         print(open("/dev/urandom", "rb").read(4) != b"", open("/dev/null", "w").write("x"))
     """)

@@ -98,3 +98,19 @@ def test_a_decompression_bomb_is_seen_in_its_header():
 def test_output_that_is_not_text_is_kept_as_it_is(boxed):
     execution = boxed("import sys; sys.stdout.buffer.write(bytes(range(256)))")
     assert execution.stdout == bytes(range(256))
+
+
+def test_hostile_folders_are_measured_and_removed(boxed, limits):
+    """Modes that forbid, thousands of levels, names that are not text: the run ends normally and nothing stays."""
+    execution = boxed(
+        """
+        import os
+        os.mkdir("locked"); open("locked/file", "w").close(); os.chmod("locked", 0)
+        open(b"\\xff\\xfe", "w").close()
+        for _ in range(2500): os.mkdir("d" * 200); os.chdir("d" * 200)
+        import time; time.sleep(0.2); print("done")
+        """,
+        limits=replace(limits, inodes=10_000),
+        collect=["locked/file"],
+    )
+    assert execution.status in ("ok", "output_limit"), execution

@@ -33,9 +33,9 @@ class UsageError(VisCodexError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean "lambda"?`, or the known words when nothing is close."""
+    """`did you mean "lambda"?`, or the known words when nothing is close; nothing when there are none."""
     options = sorted(set(known))
     close = difflib.get_close_matches(word, options, n=2, cutoff=0.55)
     if close:
         return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
-    return "known: " + ", ".join(options)
+    return "known: " + ", ".join(options) if options else ""

@@ -22,7 +22,7 @@ GATE, CHANNEL = 3, 4
 """Descriptors of a launcher; the program itself sees the private channel as 3."""
 PRIVATE_FD = 3
 """Where a program finds its private channel, if it has one."""
-START_PATIENCE_S = 60.0
+START_PATIENCE_S, END_PATIENCE_S = 60.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -133,15 +133,21 @@ def gate_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def await_hello(gate: socket.socket, launcher: int) -> int:
-    """The greeter's process id, vouched for by the kernel; StartError (the launcher reaped) when nobody greets."""
+    """The greeter's process id, vouched for by the kernel; StartError (the launcher reaped) when nobody greets.
+
+    Hanging up ends whatever has been started so far: it all waits for our answer.
+    """
     gate.settimeout(START_PATIENCE_S)
     with contextlib.suppress(TimeoutError, ConnectionError):
         data, ancillary, _, _ = gate.recvmsg(16, socket.CMSG_SPACE(12))
         for level, kind, payload in ancillary:
             if data and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                 return int(struct.unpack("=iII", payload[:12])[0])
-    with contextlib.suppress(ProcessLookupError):
+    gate.close()
+    watch = os.pidfd_open(launcher)
+    if not select.select([watch], [], [], END_PATIENCE_S)[0]:
         os.kill(launcher, signal.SIGKILL)
+    os.close(watch)
     _, status = os.waitpid(launcher, 0)
     raise StartError(f"the launcher ended with {os.waitstatus_to_exitcode(status)}")
 

@@ -18,19 +18,24 @@ import shutil
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import boxed
 from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder, sealed_file
-from viscodex.sandbox.identity import identity
+from viscodex.sandbox.identity import Identity, identity, reachable
 from viscodex.sandbox.jail import IDENTITY_FILES, INSIDE_ID, SYSTEM_ETC, WORK, Jail, checked_name
 from viscodex.sandbox.seccomp import compile_policy
+from viscodex.sandbox.staging import stage
 from viscodex.sandbox.watchdog import processes_in, stored_in
 
 # The trap is for a program that interrupts process 1: the shell would end as interrupted. Children do not inherit it.
-GATE_SCRIPT = 'trap : INT; echo >&3; read -r limits <&3 || exit 125; eval "$limits"; exec 3<&-; "$@"; exit $?'
+GATE_SCRIPT = (
+    "trap : INT; echo >&3; read -r limits <&3 || exit 125; "
+    'echo 1000 >/proc/self/oom_score_adj; eval "$limits"; exec 3<&-; "$@"; exit $?'
+)
 CHANNEL_SCRIPT = GATE_SCRIPT.replace("exec 3<&-", "exec 3>&4 4>&-")
 
 
@@ -77,7 +82,18 @@ def command(
     etc = {path: _source(own, text.encode()) for path, text in IDENTITY_FILES.items()}
     seccomp = _source(own, compile_policy(jail.policy))
     inherited = [seccomp, *etc.values(), *(sources or {}).values()]
-    return inherited, [*identity().prefix, bwrap, *arguments(jail, sources or {}, seccomp, etc), "--"]
+    jail, prefix = _within_reach(jail, identity())
+    return inherited, [*prefix, bwrap, *arguments(jail, sources or {}, seccomp, etc), "--"]
+
+
+def _within_reach(jail: Jail, who: Identity) -> tuple[Jail, tuple[str, ...]]:
+    """The jail with mounts that the program's identity can reach, and the prefix that takes the identity on."""
+    distant = tuple(mount.source for mount in jail.mounts if not reachable(mount.source))
+    if not distant:
+        return jail, who.prefix
+    staged = stage(distant)
+    mounts = tuple(replace(m, source=staged.places.get(m.source, m.source), target=m.inside) for m in jail.mounts)
+    return replace(jail, mounts=mounts), staged.prefix(who.uid, who.gid)
 
 
 def arguments(jail: Jail, files: Mapping[str, int], seccomp_fd: int, etc_fds: Mapping[str, int]) -> list[str]:

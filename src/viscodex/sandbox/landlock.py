@@ -12,11 +12,8 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import socket
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from viscodex.core.errors import VisCodexError
-from viscodex.sandbox import boxed
+from viscodex.sandbox import boxed, scratch
 from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder
-from viscodex.sandbox.identity import Identity, identity, reachable
-from viscodex.sandbox.jail import SYSTEM_ETC, Jail, checked_name
+from viscodex.sandbox.identity import identity, reachable
+from viscodex.sandbox.jail import SYSTEM_ETC, Jail
 from viscodex.sandbox.seccomp import compile_policy
 from viscodex.sandbox.watchdog import ProcessUse, processes_in
 
 NEEDED_ABI = 6
+OTHERS_ROOM = 512
 NO_SOCKETS: tuple[int, ...] = ()
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
@@ -51,11 +49,10 @@ def start(
 ) -> Boxed:
     """Start `argv` and return when it runs; like `bwrap.start`. Without `confine` only the rlimits hold it."""
     who = identity()
-    home = Path(tempfile.mkdtemp(prefix="viscodex-box-"))
     with contextlib.ExitStack() as own:
         undo = own.enter_context(contextlib.ExitStack())
-        undo.callback(_remove, home)
-        folders = _furnish(home, files or {}, who)
+        home = scratch.make(files or {}, who)
+        undo.callback(scratch.remove, home)
         ours, theirs = (own.enter_context(end) for end in boxed.gate_pair())
         low = {0: streams.stdin, 1: streams.stdout, 2: streams.stderr, GATE: theirs.fileno()}
         if streams.channel is not None:
@@ -63,42 +60,24 @@ def start(
         order = _order(jail, argv, home, streams.channel is not None, confine)
         launcher = boxed.spawn([*who.prefix, _python(), "-I", "-S", "-c", LAUNCHER.read_text()], low)
         theirs.close()
-        group = boxed.confine_memory(jail.limits, launcher)
         with contextlib.suppress(ConnectionError):
             ours.sendall(json.dumps(order).encode() + b"\n")
-        boxed.await_hello(ours, launcher)
+        program = boxed.await_hello(ours, launcher)
+        group = boxed.confine_memory(jail.limits, program)
+        ours.sendall(b"\n")
         undo.pop_all()
         gate, proc = ours.detach(), open_folder("/proc")
         return Boxed(
             isolation="landlock" if confine else "none",
             launcher=launcher,
             launcher_fd=os.pidfd_open(launcher),
-            folders=tuple(open_folder(str(folder)) for folder in folders),
+            folders=tuple(open_folder(f"{home}/{name}") for name in scratch.FOLDERS),
             processes=partial(_family, launcher, proc),
-            stored=partial(_stored, home),
+            stored=partial(scratch.measure, home),
             end=partial(_hang_up, gate),
             release=partial(_release, home, gate, proc),
             cgroup=group,
         )
-
-
-def _furnish(home: Path, files: Mapping[str, bytes | int], who: Identity) -> tuple[Path, ...]:
-    """The run's folders, owned by the program's identity, with its files."""
-    folders = (home / "work", home / "tmp", home / "shm")
-    for folder in folders:
-        folder.mkdir(mode=0o700)
-    for name, content in files.items():
-        place = folders[0] / checked_name(name)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content if isinstance(content, bytes) else _read_all(content))
-        place.chmod(0o755)
-    if who.uid != os.geteuid():
-        home.chmod(0o711)
-        for path in folders[0].rglob("*"):
-            os.chown(path, who.uid, who.gid)
-        for folder in folders:
-            os.chown(folder, who.uid, who.gid)
-    return folders
 
 
 def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: bool) -> dict[str, Any]:
@@ -109,7 +88,7 @@ def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: 
         raise VisCodexError("without namespaces a folder can only be shown where it is", where=displaced[0].source)
     readable = ["/usr", *(str(p) for p in map(Path, ("/bin", "/sbin", "/lib", "/lib64")) if not p.is_symlink())]
     readable += [f"/etc/{name}" for name in SYSTEM_ETC] + [mount.source for mount in jail.mounts]
-    rlimits = jail.limits.rlimits(already=_own_tasks())
+    rlimits = jail.limits.rlimits(already=_counted_together())
     return {
         "argv": list(argv),
         "work": work,
@@ -123,11 +102,15 @@ def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: 
     }
 
 
-def _own_tasks() -> int:
-    """Threads that our own uid has already: without namespaces the program's count is added to them."""
+def _counted_together() -> int:
+    """Threads the kernel will count with the program's: of our own uid, and of boxes and programs to come.
+
+    With this room the kernel only keeps a fork bomb from taking the machine; the watchdog, which counts per box, ends
+    it.
+    """
     if os.geteuid() == 0:
         return 0  # the program gets a uid of its own
-    count = 0
+    count = OTHERS_ROOM
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if folder.stat().st_uid == os.geteuid():
@@ -144,17 +127,6 @@ def _family(launcher: int, proc: int) -> Iterator[ProcessUse]:
     return (p for p in everyone if p.key[0] in found)
 
 
-def _stored(home: Path) -> tuple[int, int]:
-    """Bytes and inodes below the run's folders; what vanishes while we look is not counted."""
-    used = inodes = 0
-    for folder, folders, names in os.walk(home, onerror=None):
-        for name in (*folders, *names):
-            with contextlib.suppress(OSError):
-                used += os.lstat(f"{folder}/{name}").st_blocks * 512
-                inodes += 1
-    return used, inodes
-
-
 def _hang_up(gate: int) -> None:
     """End-of-file on the gate: the launcher kills everything and ends."""
     with socket.socket(fileno=os.dup(gate)) as ours, contextlib.suppress(OSError):
@@ -164,27 +136,7 @@ def _hang_up(gate: int) -> None:
 def _release(home: Path, *fds: int) -> None:
     for fd in fds:
         os.close(fd)
-    _remove(home)
-
-
-def _remove(home: Path) -> None:
-    """Delete a run's folders, modes the program may have set notwithstanding; links are not followed."""
-
-    def make_way(function: Any, path: str, error: Any) -> None:
-        place = Path(path)
-        with contextlib.suppress(OSError):
-            place.parent.chmod(stat.S_IRWXU)
-            if not place.is_symlink():
-                place.chmod(stat.S_IRWXU)
-            function(path)
-
-    shutil.rmtree(home, onerror=make_way)
-    shutil.rmtree(home, ignore_errors=True)
-
-
-def _read_all(fd: int) -> bytes:
-    with open(os.dup(fd), "rb") as file:  # noqa: PTH123 (a descriptor has no path)
-        return file.read()
+    scratch.remove(home)
 
 
 def _python() -> str:

@@ -1,14 +1,15 @@
 """The program that starts a boxed program where there are no namespaces: Landlock, seccomp, rlimits, a reaper.
 
 It is run by its text (`python -I -S -c TEXT`), because the unprivileged user that it runs as may not be able to read
-this file; so it imports nothing of ours. Descriptor 3 is the gate to the sandbox: one JSON line in, one line out when
-the program has started, and end-of-file from the sandbox means "end it". Two Landlock layers: this process is in the
-outer one, the program in the inner one. Signals do not leave a layer, so the program cannot signal this process, and
-this process's kill(-1) reaches the program's processes and nobody else's.
+this file; so it imports nothing of ours. Descriptor 3 is the gate to the sandbox: the order comes in as a JSON line,
+the child that will become the program says hello, is put into its control group, is told to go on by another line; and
+end-of-file means "end it". Two Landlock layers: this process is in the outer one, the program in the inner one.
+Signals do not leave a layer, so the program cannot signal this process, and this process's kill(-1) reaches the
+program's processes and nobody else's.
 """
 
 # pathlib and contextlib would cost more than all the rest of the start.
-# ruff: noqa: PTH112, PTH123, PTH208, SIM105
+# ruff: noqa: PTH123, PTH208, SIM105
 
 import base64
 import ctypes
@@ -17,6 +18,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import struct
 import sys
 from typing import Any, NoReturn
@@ -60,22 +62,33 @@ def enter_layer(rights: int, net: int, allowed: list[tuple[str, int]]) -> None:
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
-        call(ADD_RULE, ruleset, 1, struct.pack("=Qi", granted & rights, fd), 0)
+        granted &= rights if stat.S_ISDIR(os.fstat(fd).st_mode) else rights & (FILE_RIGHTS | DEVICE_RIGHTS)
+        call(ADD_RULE, ruleset, 1, struct.pack("=Qi", granted, fd), 0)
         os.close(fd)
     call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 
 
 def file_rules(order: dict[str, Any]) -> list[tuple[str, int]]:
-    rules = [(path, TREE_RIGHTS if os.path.isdir(path) else FILE_RIGHTS) for path in order["readable"]]
+    rules = [(path, TREE_RIGHTS) for path in order["readable"]]
     rules += [(path, DEVICE_RIGHTS) for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")]
+    # of /proc only itself, and only the program's first process: runtimes look for their stack in /proc/self/maps
+    rules += [(path, TREE_RIGHTS & ~EXECUTE) for path in ("/proc/self", "/proc/cpuinfo", "/proc/meminfo")]
     rules += [(path, ALL_RIGHTS & ~MAKE_DEVICES) for path in order["writable"]]
     return rules
 
 
-def become(order: dict[str, Any]) -> NoReturn:
-    """In the child: give everything up and become the program."""
+def become(order: dict[str, Any], launcher: int) -> NoReturn:
+    """In the child: wait to be let go, give everything up, become the program."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != launcher:
+        os._exit(125)
+    os.write(GATE, b"\n")
+    while (letter := os.read(GATE, 1)) != b"\n":
+        if not letter:
+            os._exit(125)
+    with open("/proc/self/oom_score_adj", "w") as file:  # if memory ever runs out, not somebody else
+        file.write("1000")
     os.setsid()
     os.chdir(order["work"])
     if order["channel"]:
@@ -122,6 +135,18 @@ def end_all(confined: bool) -> None:
             return
 
 
+def attend(program: int) -> int:
+    """Wait for the program to end, or for the sandbox to hang up; the program's wait status."""
+    pidfd = os.pidfd_open(program)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(GATE, select.POLLRDHUP)
+    poll.poll()
+    if select.select([pidfd], [], [], 0)[0]:
+        return os.waitpid(program, 0)[1]
+    return signal.SIGKILL
+
+
 def descendants() -> list[int]:
     """Processes that we, or ours, have started; read from /proc."""
     parents = {}
@@ -154,16 +179,14 @@ def main() -> int:
             pass
         else:
             raise SystemExit("this kernel's Landlock does not hold signals back")
+    launcher = os.getpid()
     program = os.fork()
     if program == 0:
-        become(order)
-    os.write(GATE, b"\n")
-    pidfd = os.pidfd_open(program)
-    select.select([pidfd, GATE], [], [])
-    status = 9
-    if select.select([pidfd], [], [], 0)[0]:
-        status = os.waitpid(program, 0)[1]
-    end_all(order["confine"])
+        become(order, launcher)
+    try:
+        status = attend(program)
+    finally:
+        end_all(order["confine"])
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

@@ -11,10 +11,12 @@ from typing import Literal
 
 from viscodex.sandbox.limits import Limits
 
-Excess = Literal["timeout", "memory", "output_limit"]
+Excess = Literal["timeout", "memory", "output_limit", "error"]
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE = resource.getpagesize()
+OWN_PROCESSES = 2
+"""A box's own: its init, or its launcher."""
 FIRST_LOOK_S, SLOWEST_LOOK_S = 0.01, 0.05
 
 
@@ -28,6 +30,7 @@ class ProcessUse:
     reaped_s: float
     """CPU of children it has waited for."""
     parent: int
+    threads: int
     resident: int
     proc: int
     """Descriptor of the /proc that lists it."""
@@ -72,6 +75,8 @@ class Watchdog:
             return "memory"
         if self.cpu_s >= self.limits.cpu_s:
             return "timeout"
+        if sum(p.threads for p in processes) > self.limits.processes + OWN_PROCESSES:
+            return "error"  # only where the kernel cannot count per box: a fork there fails by itself
         full = files > self.limits.storage or inodes > self.limits.inodes
         return "output_limit" if full else None
 
@@ -97,6 +102,7 @@ def _read_process(proc: int, name: str) -> ProcessUse:
     return ProcessUse(
         key=(int(name), int(fields[19])),
         parent=int(fields[1]),
+        threads=int(fields[17]),
         own_s=(user + system) * TICK_S,
         reaped_s=(reaped_user + reaped_system) * TICK_S,
         resident=int(fields[21]) * PAGE,
