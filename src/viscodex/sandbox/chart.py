@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import backends, chart_environment
 from viscodex.sandbox.backends import Backend
-from viscodex.sandbox.chart_artists import Artists
+from viscodex.sandbox.chart_artists import Artists, well_formed
 from viscodex.sandbox.chart_environment import ChartEnvironment
 from viscodex.sandbox.chart_frames import PIXEL_CEILING, FrameError, unpack
 from viscodex.sandbox.chart_jail import ChartJail, Reply, ZygoteError
@@ -142,7 +142,7 @@ class Charts:
 
     def _chart(self, reply: Reply, jail: ChartJail) -> Chart:
         header, watchdog = reply.header, reply.watchdog
-        facts: dict[str, Any] = _verdict(reply, jail.limits)
+        facts: dict[str, Any] = _verdict(reply, jail)
         return Chart(
             **facts,
             stdout=header["stdout"],
@@ -168,14 +168,14 @@ def _own_charts(process: int) -> Charts:
     return charts
 
 
-def _verdict(reply: Reply, limits: Limits) -> dict[str, Any]:
+def _verdict(reply: Reply, jail: ChartJail) -> dict[str, Any]:
     """Status, reason, line, picture and artists."""
     if reply.excess is not None:
-        return {"status": reply.excess, "reason": _over(reply.excess, limits)}
+        return {"status": reply.excess, "reason": _over(reply.excess, jail.limits)}
     if reply.header["ending"] == "output_limit":
-        return {"status": "output_limit", "reason": _over("output_limit", limits)}
+        return {"status": "output_limit", "reason": _over("output_limit", jail.limits)}
     if not reply.frame:
-        return _without_a_word(reply, limits)
+        return _without_a_word(reply, jail)
     try:
         header, png = unpack(reply.frame)
         if "confinement" in header:
@@ -187,17 +187,21 @@ def _verdict(reply: Reply, limits: Limits) -> dict[str, Any]:
 
 def _over(excess: str, limits: Limits) -> str:
     return {
+        "error": f"more than {limits.processes} processes and threads",
         "timeout": f"more than {limits.cpu_s:g} CPU seconds, or {limits.wall:g} in all",
         "memory": f"more than {limits.memory / MIB:.0f} MiB of memory",
         "output_limit": f"more than {limits.stdout / MIB:g} MiB on stdout or stderr",
     }[excess]
 
 
-def _without_a_word(reply: Reply, limits: Limits) -> dict[str, Any]:
+def _without_a_word(reply: Reply, jail: ChartJail) -> dict[str, Any]:
     code = reply.header["exit_code"]
     cpu_s = max(reply.header["cpu_s"], reply.watchdog.cpu_s)
-    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= limits.cpu_s):
-        return {"status": "timeout", "reason": _over("timeout", limits)}
+    if code == -signal.SIGKILL and jail.ran_out_of_memory():
+        return {"status": "memory", "reason": _over("memory", jail.limits)}
+    # The kernel counts CPU time by ticks, and its limit may come before ours.
+    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= 0.8 * jail.limits.cpu_s):
+        return {"status": "timeout", "reason": _over("timeout", jail.limits)}
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return {"status": "died", "reason": f"its process ended before the picture was taken: {how}"}
 
@@ -219,7 +223,7 @@ def _told(header: dict[str, Any], png: bytes) -> dict[str, Any]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return " ".join(well_formed(text).split())[:500]
 
 
 def _checked(png: bytes) -> bytes:

@@ -25,9 +25,17 @@ the `paper` protocol knows nothing: it counts `layout` and `text` as empty, and 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def well_formed(text: str) -> str:
+    """Halves of letters, which a script may draw and no file can hold, become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+Text = Annotated[str, AfterValidator(well_formed)]
 
 
 class Cell(BaseModel):
@@ -53,10 +61,10 @@ class Artists(BaseModel):
     size: tuple[float, float]
     dpi: float
     layout: tuple[Cell | None, ...]
-    types: dict[str, int]
-    colours: tuple[tuple[str, str], ...]
-    late_types: dict[str, int]
-    late_colours: tuple[tuple[str, str], ...]
-    text: tuple[str, ...]
-    saved_text: tuple[str, ...]
-    problems: tuple[str, ...]
+    types: dict[Text, int]
+    colours: tuple[tuple[Text, Text], ...]
+    late_types: dict[Text, int]
+    late_colours: tuple[tuple[Text, Text], ...]
+    text: tuple[Text, ...]
+    saved_text: tuple[Text, ...]
+    problems: tuple[Text, ...]

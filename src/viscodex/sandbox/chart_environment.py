@@ -38,7 +38,10 @@ import sys
 import matplotlib.font_manager as fonts
 find = fonts.findSystemFonts
 fonts.findSystemFonts = lambda fontpaths=None, fontext="ttf": find(fontpaths, fontext) if fontpaths else []
-fonts.json_dump(fonts.FontManager(), f"{sys.argv[1]}/fontlist-v{fonts.FontManager.__version__}.json")
+manager = fonts.FontManager()
+for fonts_of_a_kind in (manager.ttflist, manager.afmlist):
+    fonts_of_a_kind.sort(key=lambda font: font.fname)  # they come in the order of a set
+fonts.json_dump(manager, f"{sys.argv[1]}/fontlist-v{fonts.FontManager.__version__}.json")
 """
 _ABOUT = """
 import json, platform, sys
@@ -90,11 +93,17 @@ def require(place: Path | None = None) -> ChartEnvironment:
     environment = ChartEnvironment(
         place, manifest["hash"], manifest["python"], manifest["base"], dict(p.split("==") for p in manifest["pinned"])
     )
-    if not reachable(environment.python):
-        raise VisCodexError(
-            "charts run as an unprivileged user, who cannot read this folder", str(place), f"{PLACE_VARIABLE}=/opt/…"
-        )
+    _assert_open_to_charts(place)
     return environment
+
+
+def _assert_open_to_charts(place: Path) -> None:
+    """Of a place that is still to be made, look at the nearest folder above it that is there."""
+    while not place.exists():
+        place = place.parent
+    if not reachable(str(place)):
+        problem = "charts run as an unprivileged user, who cannot read this folder"
+        raise VisCodexError(problem, str(place), f"{PLACE_VARIABLE}=/opt/viscodex-charts {_COMMAND}")
 
 
 def make(place: Path | None = None, *, anew: bool = False) -> ChartEnvironment:
@@ -102,9 +111,13 @@ def make(place: Path | None = None, *, anew: bool = False) -> ChartEnvironment:
     place = place or default_place()
     if not anew and (place / _MANIFEST).is_file() and read_json(place / _MANIFEST)["pinned"] == sorted(_pinned()):
         return require(place)
+    _assert_open_to_charts(place)
     python = base_python()
     partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True, mode=0o755)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not reachable(str(place.parent)):  # we have just made it, under a strict umask
+        place.parent.chmod(0o755)
+    partial.mkdir()
     try:
         _run([python, "-m", "venv", "--without-pip", str(partial)], "make a virtual environment")
         _run([*_installer(partial / "bin" / "python"), "--no-deps", "--only-binary", ":all:", "-r", str(CONSTRAINTS)])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 DRAW = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n"
+
+FILL = "with open('{}', 'wb') as f:\n    for _ in range(99): f.write(bytes(1 << 20)); f.flush()"
 
 ATTACKS = {
     "connecting anywhere": "import socket\nsocket.create_connection(('127.0.0.1', 22), 1)",
@@ -41,10 +44,11 @@ assert any(data)
     "the zygote's descriptors": "import os\nassert len([fd for fd in range(300) if is_open(fd)]) > 4",
     "raising a limit": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
     "more processes than allowed": "import os, time\nfor _ in range(100):\n    if os.fork() == 0: time.sleep(9)",
-    "more threads than allowed": "import threading, time\nfor _ in range(99): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
-    "a file larger than allowed": "with open('f', 'wb') as f:\n    for _ in range(99): f.write(bytes(1 << 20)); f.flush()",
+    "more threads than allowed": "import threading, time\nfor _ in range(99):\n"
+    "    threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+    "a file larger than allowed": FILL.format("f"),
     "more files than allowed": "for i in range(9000): open(f'f{i}', 'w').close()",
-    "shared memory without end": "with open('/dev/shm/f', 'wb') as f:\n    for _ in range(99): f.write(bytes(1 << 20)); f.flush()",
+    "shared memory without end": FILL.format("/dev/shm/f"),
 }  # fmt: skip
 IS_OPEN = """
 def is_open(fd):
@@ -151,13 +155,12 @@ def test_nothing_outlives_a_script(run, charts):
         import time; time.sleep(0.3)
     """
     assert run(code).status == "no_figure"
-    assert not [p for p in os.listdir("/proc") if p.isdigit() and marker in _command(p)]
+    assert not [folder for folder in Path("/proc").glob("[0-9]*") if marker in _command(folder)]
 
 
-def _command(process: str) -> str:
+def _command(folder: Path) -> str:
     try:
-        with open(f"/proc/{process}/cmdline") as file:
-            return file.read()
+        return (folder / "cmdline").read_text()
     except OSError:
         return ""
 

@@ -8,22 +8,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+PLT = "import matplotlib.pyplot as plt\n"
+
 # (what a script leaves, an expression that must then be what it is in a fresh process)
 LEFT_BEHIND = {
-    "rcParams": ("import matplotlib.pyplot as plt\nplt.rcParams['figure.dpi'] = 37\nplt.style.use('ggplot')",
+    "rcParams": (PLT + "plt.rcParams['figure.dpi'] = 37\nplt.style.use('ggplot')",
                  "__import__('matplotlib').rcParams['figure.dpi']"),
     "a patched module": ("import numpy\nnumpy.sin = None", "__import__('numpy').sin(0.0)"),
-    "a patched class": ("from matplotlib.axes import Axes\nAxes.plot = None", "str(__import__('matplotlib').axes.Axes.plot)[:9]"),
+    "a patched class": ("from matplotlib.axes import Axes\nAxes.plot = None",
+                        "str(__import__('matplotlib').axes.Axes.plot)[:9]"),
     "a patched builtin": ("import builtins\nbuiltins.len = lambda x: 42", "len([])"),
     "a seed": ("import random, numpy\nrandom.seed(7)\nnumpy.random.seed(7)",
                "(__import__('random').random(), __import__('numpy').random.rand())"),
-    "a module": ("import sys, types\nsys.modules['left'] = types.ModuleType('left')", "'left' in __import__('sys').modules"),
+    "a module": ("import sys, types\nsys.modules['left'] = types.ModuleType('left')",
+                 "'left' in __import__('sys').modules"),
     "a removed module": ("import sys\ndel sys.modules['matplotlib']", "'matplotlib' in __import__('sys').modules"),
     "a path": ("import sys\nsys.path.insert(0, '/left')", "__import__('sys').path[1:]"),
     "the working folder": ("import os\nos.chdir('/')", "__import__('os').getcwd()"),
     "the environment": ("import os\nos.environ['LEFT'] = '1'", "'LEFT' in __import__('os').environ"),
-    "a file": ("open('left', 'w').write('x')\nimport os\nos.makedirs('a/b')\nos.chmod('a', 0)", "__import__('os').listdir('.')"),
-    "a figure": ("import matplotlib.pyplot as plt\nplt.figure(num=9)", "__import__('matplotlib.pyplot').pyplot.get_fignums()"),
+    "a file": ("open('left', 'w').write('x')\nimport os\nos.makedirs('a/b')\nos.chmod('a', 0)",
+               "__import__('os').listdir('.')"),
+    "a figure": (PLT + "plt.figure(num=9)", "__import__('matplotlib.pyplot').pyplot.get_fignums()"),
     "a colormap": ("import matplotlib\nmatplotlib.colormaps.register(matplotlib.cm.viridis, name='left')",
                    "'left' in __import__('matplotlib').colormaps"),
     "seaborn's colormaps": ("import seaborn", "'rocket' in __import__('matplotlib').colormaps"),
@@ -57,12 +62,12 @@ def test_temporary_folders_are_empty(charts):
 
 
 PICTURES = {
-    "a line": "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2], label='$x^2$')\nplt.legend()\nplt.title('Title')",
-    "unseeded numpy": "import numpy as np\nimport matplotlib.pyplot as plt\nplt.scatter(*np.random.rand(2, 99))",
-    "an unseeded generator": "import numpy as np\nimport matplotlib.pyplot as plt\nplt.hist(np.random.default_rng().normal(size=99))",
-    "a set's order": "import matplotlib.pyplot as plt\nplt.bar([*{'one', 'two', 'three', 'four'}], [1, 2, 3, 4])",
+    "a line": PLT + "plt.plot([1, 3, 2], label='$x^2$')\nplt.legend()\nplt.title('Title')",
+    "unseeded numpy": PLT + "import numpy as np\nplt.scatter(*np.random.rand(2, 99))",
+    "an unseeded generator": PLT + "import numpy as np\nplt.hist(np.random.default_rng().normal(size=99))",
+    "a set's order": PLT + "plt.bar([*{'one', 'two', 'three', 'four'}], [1, 2, 3, 4])",
     "seaborn": "import seaborn as sns, numpy as np\nsns.heatmap(np.random.rand(4, 4), annot=True)",
-    "three dimensions": "import matplotlib.pyplot as plt\nplt.figure().add_subplot(projection='3d').bar3d([0], [0], [0], 1, 1, 2)",
+    "three dimensions": PLT + "plt.figure().add_subplot(projection='3d').bar3d([0], [0], [0], 1, 1, 2)",
 }  # fmt: skip
 
 
