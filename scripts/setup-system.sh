@@ -27,20 +27,29 @@ any_is_there() {
 say_what_to_install() {
   echo "Not on this machine (viscodex doctor tells more):" >&2
   printf '%s' "$wanted" >&2
-  if command -v apt-get >/dev/null; then echo "Install with: sudo apt-get install$packages" >&2; fi
+  if command -v apt-get >/dev/null; then
+    echo "Install with: sudo apt-get install$(sed 's/ npm:[^ ]*//g' <<<"$packages")" >&2
+    if [[ "$packages" == *" npm:"* ]]; then
+      echo "and: sudo npm install -g$(grep -o ' npm:[^ ]*' <<<"$packages" | sed 's/npm://' | tr -d '\n')" >&2
+    fi
+  fi
 }
 
 install_with_apt() {
-  local known="" package
+  local known="" from_npm="" package
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update || echo "apt-get update failed; going on with the lists at hand" >&2
   for package in $packages; do
-    if apt-cache show "$package" >/dev/null 2>&1; then known="$known $package"
+    if [[ "$package" == npm:* ]]; then from_npm="$from_npm ${package#npm:}"
+    elif [ "$package" = npm ] && command -v npm >/dev/null; then continue  # Node.js from elsewhere brings its own
+    elif apt-cache show "$package" >/dev/null 2>&1; then known="$known $package"
     else echo "apt-get knows no package $package; without it:" >&2; printf '%s' "$wanted" | grep -w -- "$package" >&2; fi
   done
   echo "Installing:$known" >&2
   # shellcheck disable=SC2086  # a list of words
   apt-get -qq install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $known >/dev/null
+  # shellcheck disable=SC2086  # a list of words
+  if [ -n "$from_npm" ]; then npm install --silent -g $from_npm >/dev/null || echo "npm failed:$from_npm" >&2; fi
 }
 
 packages="" wanted=""

@@ -50,6 +50,7 @@ recipes.register(app)
 sandbox.register(app)
 doctor.register(app)
 demo.register(app)
+sandbox.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

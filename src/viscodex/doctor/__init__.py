@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from viscodex.core.finding import Check, Finding
 from viscodex.doctor import machine, packages, tools
+from viscodex.sandbox import selftest
 
 # In the order they are printed. A room adds a line by adding a function here that yields Findings.
 CHECKS: list[Check] = [
@@ -19,6 +20,7 @@ CHECKS: list[Check] = [
     packages.kernel,
     tools.browser,
     tools.sandbox,
+    selftest.findings,
     tools.languages,
 ]
 

@@ -37,7 +37,11 @@ class Tool:
     def fix(self) -> str:
         """The command that brings the tool to this machine."""
         if shutil.which("apt-get"):
-            return f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install {self.packages}"
+            root = "" if os.geteuid() == 0 else "sudo "
+            words = self.packages.split()
+            npm = " ".join(word.removeprefix("npm:") for word in words if word.startswith("npm:"))
+            debian = f"{root}apt-get install {' '.join(word for word in words if not word.startswith('npm:'))}"
+            return f"{debian} && {root}npm install -g {npm}" if npm else debian
         return self.elsewhere or f"install {self.commands[0]} with the system's package manager"
 
 

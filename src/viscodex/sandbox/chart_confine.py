@@ -92,7 +92,10 @@ class Nursery:
             os.chdir(RUN)
             readable, own = ["/"], [str(Path.cwd())]  # the jail's own Landlock layer has left only what may be read
             os.environ["HOME"] = os.environ["TMPDIR"] = own[0]
-        for name, ceiling in limits.rlimits().items():
+        rlimits = limits.rlimits()
+        if self.containment != "namespaces":  # the kernel counts our user's other processes too; the jail's limit stays
+            del rlimits[resource.RLIMIT_NPROC]
+        for name, ceiling in rlimits.items():
             resource.setrlimit(name, (ceiling, ceiling))
         if self.containment != "none":
             _drop_capabilities()

@@ -15,10 +15,11 @@ SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX
 JAVAC = "javac -encoding UTF-8 -proc:none -J-XX:+UseSerialGC -J-XX:TieredStopAtLevel=1 -d out {source}"
 JAR = "jar --create --file main.jar --main-class {entry} -C out ."
 GO_CACHES = "GOCACHE=$TMPDIR/cache GOPATH=$TMPDIR/go"
-TYPES = "/usr/lib/node_modules/@types"
 TSC = (
-    "exec tsc --target es2022 --lib es2022,dom --module commonjs --noEmitOnError --strict false --skipLibCheck "
-    f"$([ -d {TYPES}/node ] && echo --types node --typeRoots {TYPES}) {{source}}"
+    "for types in /usr/local/lib/node_modules/@types /usr/lib/node_modules/@types; do "
+    "[ -d $types/node ] && set -- --types node --typeRoots $types; done; "
+    "exec tsc --target es2022 --lib es2022,dom --module commonjs --noEmitOnError --strict false "
+    '--skipLibCheck "$@" {source}'
 )
 
 

@@ -168,5 +168,5 @@ def _command(folder: Path) -> str:
 @pytest.mark.slow
 def test_a_fork_bomb_is_ended_and_forgotten(run):
     chart = run("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass")
-    assert chart.status in ("timeout", "memory"), chart
+    assert chart.status in ("timeout", "memory", "error"), chart
     assert run(DRAW).ok

@@ -111,22 +111,34 @@ def test_closing_ends_every_process(backend, environment):
 
 def harness(code: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    source = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | source)
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | paths)
 
 
-def test_run_chart_keeps_a_zygote_and_leaves_none(environment, survivors):
+def assert_buried(family: set[int]) -> None:
+    """None of these zygotes is left, given a moment."""
+    assert family
+    deadline = time.monotonic() + 10
+    while left := {pid for pid in family if b"chart_zygote" in _command(pid)}:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def test_run_chart_keeps_a_zygote_and_leaves_none(environment):
     with harness("""
         from viscodex.sandbox.chart import run_chart
         for _ in range(2):
-            print(run_chart("import matplotlib.pyplot as plt; plt.plot([1])").status)
+            print(run_chart("import matplotlib.pyplot as plt; plt.plot([1])").status, flush=True)
+        input()
     """) as process:
-        assert process.communicate(timeout=120)[0] == "ok\nok\n"
+        assert [process.stdout.readline() for _ in range(2)] == ["ok\n", "ok\n"]
+        family = set(zygotes(process.pid))
+        process.communicate("end\n", timeout=60)
     assert process.returncode == 0
-    assert not survivors(process.pid)
+    assert_buried(family)
 
 
-def test_nothing_survives_a_killed_harness(environment, survivors):
+def test_nothing_survives_a_killed_harness(environment):
     with harness("""
         from viscodex.sandbox.chart import run_chart
         run_chart("x = 1")
@@ -135,9 +147,10 @@ def test_nothing_survives_a_killed_harness(environment, survivors):
     """) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.3)
+        family = set(zygotes(process.pid))
         process.kill()
         process.wait()
-    assert not survivors(process.pid)
+    assert_buried(family)
 
 
 def test_a_fork_of_the_harness_does_not_end_its_parents_zygotes(environment):
