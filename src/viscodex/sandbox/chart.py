@@ -15,6 +15,7 @@ import os
 import queue
 import signal
 import struct
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -39,6 +40,7 @@ output_limit: ended by us. unavailable: the failure is ours, and says nothing ab
 
 LIMITS = Limits(cpu_s=20, memory=2 * GIB, work_size=64 * MIB, tmp_size=32 * MIB, shm_size=32 * MIB, processes=32)
 CODE_CEILING = 4 * MIB
+_one_at_a_time = threading.Lock()
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -85,15 +87,17 @@ class Charts:
         limits: Limits = LIMITS,
         backend: Backend | None = None,
         environment: ChartEnvironment | None = None,
+        nested: bool = True,
         unsafe_local: bool = False,
     ) -> None:
+        """`nested`: give each script namespaces of its own. Where that is forbidden, they share the jail's."""
         if backend == "none" and not unsafe_local:
             raise VisCodexError("running without isolation must be asked for", hint="unsafe_local=True, --unsafe-local")
         self.environment = environment or chart_environment.require()
         self.backend: Backend = "none" if unsafe_local else backend or backends.best()
         self._owner = os.getpid()
         self._free: queue.LifoQueue[ChartJail] = queue.LifoQueue()
-        self._all = [ChartJail(self.environment, limits, self.backend) for _ in range(workers)]
+        self._all = [ChartJail(self.environment, limits, self.backend, nested=nested) for _ in range(workers)]
         for jail in self._all:
             self._free.put(jail)
         # The kernel ends a jail with the thread that started it, so all are started by one that stays.
@@ -118,6 +122,9 @@ class Charts:
                 status: ChartStatus = "memory" if jail.ran_out_of_memory() else "unavailable"
                 jail.close()
                 return self._bare(status, f"the zygote died with this script: {error}")
+            except BaseException:
+                jail.close()  # interrupted: an answer may still come, and belongs to nobody
+                raise
         finally:
             self._free.put(jail)
 
@@ -151,13 +158,15 @@ class Charts:
             wall_s=header["wall_s"],
             rss_peak=max(header["rss_peak"], watchdog.rss_peak),
             environment=self.environment.hash,
-            isolation=self.backend,
+            isolation=jail.isolation,
         )
 
 
 def run_chart(code: str, *, dpi: float | None = None, tight: bool = False) -> Chart:
     """Run one script in a zygote that this process keeps; see `Charts.run`."""
-    return _own_charts(os.getpid()).run(code, dpi=dpi, tight=tight)
+    with _one_at_a_time:
+        charts = _own_charts(os.getpid())
+    return charts.run(code, dpi=dpi, tight=tight)
 
 
 @cache
@@ -190,7 +199,7 @@ def _over(excess: str, limits: Limits) -> str:
         "error": f"more than {limits.processes} processes and threads",
         "timeout": f"more than {limits.cpu_s:g} CPU seconds, or {limits.wall:g} in all",
         "memory": f"more than {limits.memory / MIB:.0f} MiB of memory",
-        "output_limit": f"more than {limits.stdout / MIB:g} MiB on stdout or stderr",
+        "output_limit": f"more than {limits.stdout / MIB:g} MiB on stdout or stderr, or more files than fit",
     }[excess]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import select
 import time
@@ -15,6 +16,7 @@ from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import backends, landlock
 from viscodex.sandbox.backends import Backend
 from viscodex.sandbox.boxed import Boxed, StartError, Streams
+from viscodex.sandbox.chart_confine import Containment
 from viscodex.sandbox.chart_environment import ChartEnvironment
 from viscodex.sandbox.chart_frames import CHUNK, FrameError, Incoming, pack, unpack
 from viscodex.sandbox.jail import Jail, Mount
@@ -23,7 +25,10 @@ from viscodex.sandbox.output import Pipe
 from viscodex.sandbox.seccomp import Policy, compile_policy
 from viscodex.sandbox.watchdog import FIRST_LOOK_S, SLOWEST_LOOK_S, Excess, ProcessUse, Watchdog
 
-SHIPPED = ("launcher", "limits", "chart_frames", "chart_colours", "chart_tracers", "chart_probe", "chart_confine")
+SHIPPED = (
+    *("launcher", "limits", "chart_frames", "chart_colours", "chart_tracers", "chart_probe", "chart_confine"),
+    "chart_zygote",
+)
 """Our modules that run inside; their text is copied in, since the jail's user may not be able to read this folder."""
 BOOT = "import os, sys; sys.path.insert(0, os.getcwd()); from viscodex.sandbox import chart_zygote; chart_zygote.main()"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"} | dict.fromkeys(
@@ -51,9 +56,13 @@ class Reply:
 class ChartJail:
     """One zygote in its jail. Not for use by two threads at once; `start` must run in a thread that outlives it."""
 
-    def __init__(self, environment: ChartEnvironment, limits: Limits, backend: Backend) -> None:
+    def __init__(self, environment: ChartEnvironment, limits: Limits, backend: Backend, *, nested: bool) -> None:
         self.environment, self.limits, self.backend = environment, limits, backend
+        self.nested = nested and backend == "bwrap"
+        self.isolation: str = backend
+        """The back end, and how scripts are held in it where that is not the usual way."""
         self._boxed: Boxed | None = None
+        self._own_ends = contextlib.ExitStack()
 
     @property
     def is_alive(self) -> bool:
@@ -62,24 +71,32 @@ class ChartJail:
     def start(self) -> None:
         """Start a zygote and wait until it is ready, about a second."""
         self.close()
-        self._answers, self._errors = Pipe(0), Pipe(1 * MIB)
+        try:
+            self._boxed = self._start()
+            self._introduce()
+        except BaseException:
+            self.close()
+            raise
+        self._own = {process.key for process in self._boxed.processes()}
+        self._own_stored = self._boxed.stored()
+
+    def _start(self) -> Boxed:
+        self._answers, self._errors, self._incoming = Pipe(0), Pipe(1 * MIB), Incoming()
         inside_orders, self._orders = os.pipe()
         nowhere = os.open(os.devnull, os.O_WRONLY)
+        self._own_ends.callback(os.close, self._orders)
+        self._own_ends.callback(self._answers.close)
+        self._own_ends.callback(self._errors.close)
         streams = Streams(inside_orders, nowhere, self._errors.writer, self._answers.writer)
         try:
-            self._boxed = backends.start(self.backend, self._jail(), self._command(), streams, self._files())
+            return backends.start(self.backend, self._jail(), self._command(), streams, self._files())
         except StartError as error:
-            self._errors.read()
             raise VisCodexError(f"the jail for charts did not start: {error}; {self._last_words()}") from None
         finally:
             for fd in (inside_orders, nowhere):
                 os.close(fd)
             self._answers.close_writer()
             self._errors.close_writer()
-        self._incoming = Incoming()
-        self._introduce()
-        self._own = {process.key for process in self._boxed.processes()}
-        self._own_stored = self._boxed.stored()
 
     def run(self, order: dict[str, Any]) -> Reply:
         """Hand over one script (`code`, `dpi`, `tight`, `nameless`) and wait for its end, by itself or by ours."""
@@ -102,9 +119,7 @@ class ChartJail:
         if self._boxed is not None:
             self._boxed.close()
             self._boxed = None
-            os.close(self._orders)
-            self._answers.close()
-            self._errors.close()
+        self._own_ends.close()
 
     def _jail(self) -> Jail:
         """Room for the zygote beside the script, whose own limits are set when it is forked."""
@@ -122,42 +137,36 @@ class ChartJail:
             limits=roomy,
             mounts=tuple(Mount(path) for path in mounts),
             environment=ENVIRONMENT,
-            policy=Policy(namespaces=self.backend == "bwrap"),
-            nested=self.backend == "bwrap",
+            policy=Policy(namespaces=self.nested),
+            nested=self.nested,
         )
 
     def _command(self) -> list[str]:
         return [self.environment.python, "-s", "-P", "-B", "-c", BOOT]
 
     def _files(self) -> dict[str, bytes]:
-        here = Path(__file__).parent
-        files = {
-            f"viscodex/sandbox/{name}.py": (here / f"{name}.py").read_bytes() for name in (*SHIPPED, "chart_zygote")
-        }
+        here, fonts = Path(__file__).parent, self.environment.font_cache
+        files = {f"viscodex/sandbox/{name}.py": (here / f"{name}.py").read_bytes() for name in SHIPPED}
         files |= {"viscodex/__init__.py": b"", "viscodex/sandbox/__init__.py": b""}
-        fonts = self.environment.font_cache
         return files | {f"{fonts.name}/{path.name}": path.read_bytes() for path in fonts.iterdir()}
 
     def _introduce(self) -> None:
-        """Tell the zygote how it is held, and wait until it has imported everything."""
-        policy = Policy(families=())
-        containment = {"bwrap": "namespaces", "landlock": "domain", "none": "none"}[self.backend]
-        has_landlock = landlock.abi() >= landlock.NEEDED_ABI
-        seccomp = base64.b64encode(compile_policy(policy)).decode()
+        """Tell the zygote how scripts are to be held, and wait until it has imported everything."""
+        wanted: dict[Backend, Containment] = {"bwrap": "namespaces", "landlock": "domain", "none": "none"}
+        seccomp = base64.b64encode(compile_policy(Policy(families=()))).decode()
         try:
-            self._send({"containment": containment, "landlock": has_landlock, "seccomp": seccomp})
+            facts = {"landlock_abi": landlock.abi(), "has_own_system": self.backend == "bwrap", "seccomp": seccomp}
+            self._send({"containment": wanted[self.backend]} | facts)
             if self._await(time.monotonic() + READY_PATIENCE_S, None) is not None:
                 raise ZygoteError("it is not ready after two minutes")
             ready, _ = self._take()
         except (ZygoteError, FrameError) as error:
-            words = self._last_words()
-            self.close()
-            raise VisCodexError(
-                f"the chart zygote did not start: {words or error}", str(self.environment.path)
-            ) from None
-        if ready.get("threads") != 1:
-            self.close()
-            raise VisCodexError(f"the chart zygote has {ready.get('threads')} threads, and may fork with one only")
+            problem = f"the chart zygote did not start: {self._last_words() or error}"
+            raise VisCodexError(problem, str(self.environment.path)) from None
+        if ready["threads"] != 1:
+            raise VisCodexError(f"the chart zygote has {ready['threads']} threads, and may fork with one only")
+        fallen_back = ready["containment"] != wanted[self.backend]
+        self.isolation = f"{self.backend}, {ready['containment']}" if fallen_back else self.backend
 
     def _strangers(self) -> Iterator[ProcessUse]:
         """The script's processes: whatever was not there before it."""

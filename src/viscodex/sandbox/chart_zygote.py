@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from viscodex.sandbox import chart_confine
-from viscodex.sandbox.chart_confine import Nursery
+from viscodex.sandbox.chart_confine import Containment, Nursery
 from viscodex.sandbox.chart_frames import CHUNK, FrameError, Incoming, pack, unpack, write_all
 from viscodex.sandbox.limits import Limits
 
 ORDERS, ANSWERS = 0, 3
 """Descriptors: orders come in, answers go out."""
+MESSAGES_AT_ONCE = 64
+"""Then look whether the sandbox wants the script ended: its other processes may never stop talking."""
 
 
 @dataclass
@@ -92,7 +94,9 @@ class Run:
     def hear(self, child: int) -> None:
         """Take the messages that are there, the child's only."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            while not self.answer.is_complete and not self.is_broken:
+            for _ in range(MESSAGES_AT_ONCE):
+                if self.answer.is_complete or self.is_broken:
+                    return
                 data, ancillary, flags, _ = self.ours.recvmsg(CHUNK, socket.CMSG_SPACE(12))
                 if not data:
                     return
@@ -114,13 +118,16 @@ class Zygote:
     def __init__(self) -> None:
         self.orders = Incoming()
         configuration = self.next_order()
-        self.containment = configuration["containment"]
-        if self.containment == "namespaces":
-            chart_confine.enter_user_namespace()
-        else:
-            chart_confine.become_subreaper()
+        self.containment: Containment = configuration["containment"]
+        if self.containment == "namespaces" and not chart_confine.enter_user_namespace():
+            self.containment = "domain"
         seccomp = base64.b64decode(configuration["seccomp"])
-        self.nursery = Nursery(self.containment, seccomp, configuration["landlock"])
+        self.nursery = Nursery(
+            self.containment,
+            seccomp,
+            configuration["landlock_abi"],
+            has_own_system=configuration["has_own_system"],
+        )
 
     def next_order(self) -> dict[str, Any]:
         """Wait for the sandbox to speak; its end of the pipe closing ends us."""
@@ -233,7 +240,8 @@ def main() -> NoReturn:
     gc.collect()
     gc.freeze()  # the children share these pages: the collector must not write to them
     threads = len(os.listdir("/proc/self/task")) if zygote.containment == "namespaces" else 1  # noqa: PTH208
-    write_all(ANSWERS, pack({"ready": True, "threads": threads, "wall_s": time.monotonic() - began}))
+    ready = {"containment": zygote.containment, "threads": threads, "wall_s": time.monotonic() - began}
+    write_all(ANSWERS, pack(ready))
     zygote.serve()
 
 

@@ -38,10 +38,13 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param
 
 
-@pytest.fixture(scope="session")
-def charts(backend: Backend, environment: ChartEnvironment) -> Iterator[Charts]:
-    """Two zygotes in this back end."""
-    with Charts(2, limits=SMALL, backend=backend) as pool:
+@pytest.fixture(scope="session", params=["bwrap", "bwrap, domain", "landlock"])
+def charts(request: pytest.FixtureRequest, environment: ChartEnvironment) -> Iterator[Charts]:
+    """Two zygotes, for each of the ways in which scripts are held."""
+    backend, _, shared = request.param.partition(", ")
+    if reason := backends.problem(backend):
+        pytest.skip(f"{backend}: {reason}")
+    with Charts(2, limits=SMALL, backend=backend, nested=not shared) as pool:
         yield pool
 
 

@@ -165,6 +165,19 @@ def _command(folder: Path) -> str:
         return ""
 
 
+def test_a_grandchild_that_never_stops_talking_can_be_ended(run):
+    code = """
+        import os, socket, time
+        voice = socket.socket(fileno=3)
+        if os.fork() == 0:
+            while True: voice.send(b"x")
+        while True: pass
+    """
+    chart = run(code)
+    assert chart.status == "timeout", chart
+    assert run(DRAW).ok
+
+
 @pytest.mark.slow
 def test_a_fork_bomb_is_ended_and_forgotten(run):
     chart = run("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass")

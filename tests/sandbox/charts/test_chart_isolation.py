@@ -61,6 +61,21 @@ def test_temporary_folders_are_empty(charts):
     assert charts.run(look).stdout in ("[] ['chart.py']\n", "['chart.py'] ['chart.py']\n")
 
 
+def test_folders_that_resist_are_removed(charts):
+    code = """
+import os
+os.mkdir("closed")
+os.chmod("closed", 0)
+os.symlink("/usr", "link")
+for _ in range(1500):
+    os.mkdir("deep")
+    os.chdir("deep")
+"""
+    assert charts.run(code).status in ("no_figure", "output_limit")
+    assert charts.run("import os; print(os.listdir('.'))").stdout == "['chart.py']\n"
+    assert charts.run("import os; print(os.path.exists('/usr/bin'))").stdout == "True\n"
+
+
 PICTURES = {
     "a line": PLT + "plt.plot([1, 3, 2], label='$x^2$')\nplt.legend()\nplt.title('Title')",
     "unseeded numpy": PLT + "import numpy as np\nplt.scatter(*np.random.rand(2, 99))",

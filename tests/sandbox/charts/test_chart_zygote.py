@@ -166,6 +166,16 @@ def test_a_fork_of_the_harness_does_not_end_its_parents_zygotes(environment):
         assert process.communicate(timeout=120)[0] == "ok\nok\n"
 
 
+def test_an_interrupted_run_leaves_no_answer_for_the_next(own):
+    """Ctrl-C while a script runs: its zygote is ended, so that its answer cannot be taken for another's."""
+    own.run(DRAW)
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        own.run("import time; time.sleep(2)\nimport matplotlib.pyplot as plt; plt.title('old')")
+    time.sleep(2)
+    assert own.run(DRAW).artists.text == ("t",)
+
+
 def test_a_script_that_is_too_long_is_not_sent(best):
     assert best.run("#" * (5 << 20)).status == "error"
     assert best.run("#" * (3 << 20) + "\n" + DRAW).ok
