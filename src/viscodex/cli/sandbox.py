@@ -97,3 +97,22 @@ def languages(json: bool = typer.Option(False, "--json", help="As JSON.")) -> No
         ("language", "version", "it comes with"),
         [(name, tools.version or "—", brings[name]) for name, tools in found.items()],
     )
+
+
+@group.command("charts-setup")
+def charts_setup(
+    place: str = typer.Option("", metavar="FOLDER", help="Where to make it; where it will be looked for if not given."),
+    anew: bool = typer.Option(False, "--anew", help="Make it even if it is there."),
+    json: bool = typer.Option(False, "--json", help="As JSON."),
+) -> None:
+    """Make the environment that charts are run in: matplotlib 3.8.4 and what goes with it, apart from your own."""
+    from pathlib import Path
+
+    from viscodex.sandbox import chart_environment
+
+    environment = chart_environment.make(Path(place).absolute() if place else None, anew=anew)
+    if json:
+        facts = {"path": str(environment.path), "hash": environment.hash, "python": environment.python_version}
+        console.result_json(facts | {"packages": environment.packages})
+    else:
+        console.result(str(environment.path))

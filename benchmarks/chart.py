@@ -1,0 +1,153 @@
+"""What a chart costs: run by the zygote, by a fresh interpreter, and all of matplotlib's own gallery.
+
+The gallery comes with the source of the pinned matplotlib, which pip brings once into the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import result
+from viscodex.sandbox import chart_environment
+from viscodex.sandbox.chart import Chart, Charts
+from viscodex.sandbox.chart_environment import ChartEnvironment
+
+RUNS, FRESH_RUNS, WORKERS = 40, 7, 2
+SCRIPT = "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.title('Title')\n"
+SAVE = "plt.savefig('chart.png')\n"
+OTHERS = "import seaborn, pandas, scipy.stats, networkx, squarify, matplotlib_venn\n"
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+ORDER = ("ok", "no_figure", "error", "exit", "died", "timeout", "memory", "output_limit", "unavailable")
+
+Cost = tuple[float, float]
+"""CPU and wall milliseconds."""
+
+
+def processor_s() -> float:
+    """CPU seconds so far of this process and of everything below it, children that have been waited for included."""
+    used, parents = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(fields[1])
+        used[int(folder.name)] = sum(map(int, fields[11:15]))
+    below = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in below and pid not in below}:
+        below |= more
+    own = time.process_time()  # finer than ticks
+    return own + sum(used[pid] for pid in below - {os.getpid()}) / TICKS_PER_S
+
+
+def by_zygote(charts: Charts) -> Cost:
+    """One chart's share of `RUNS`: the script's processes, the zygote, and the sandbox outside."""
+    began, used = time.perf_counter(), processor_s()
+    for _ in range(RUNS):
+        assert charts.run(SCRIPT).ok
+    return (processor_s() - used) / RUNS * 1000, (time.perf_counter() - began) / RUNS * 1000
+
+
+def by_fresh_interpreter(environment: ChartEnvironment, code: str, *, knows_fonts: bool) -> Cost:
+    """A new process of the same Python that runs the script, saves the picture, and does nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        if knows_fonts:
+            shutil.copytree(environment.font_cache, Path(folder, "fonts"))
+        variables = {"MPLBACKEND": "Agg", "MPLCONFIGDIR": f"{folder}/fonts", "PATH": "/usr/bin:/bin", "HOME": folder}
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        command = [environment.python, "-s", "-c", code + SAVE]
+        subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
+        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu * 1000, wall * 1000
+
+
+def gallery(environment: ChartEnvironment) -> list[Path]:
+    """Every script of the gallery of the pinned matplotlib."""
+    version = environment.packages["matplotlib"]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "viscodex"
+    cache.mkdir(parents=True, exist_ok=True)
+    archive, folder = cache / f"matplotlib-{version}.tar.gz", cache / f"matplotlib-{version}" / "galleries" / "examples"
+    if not archive.exists():
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "matplotlib"]
+        subprocess.run([*download, "--dest", str(cache), f"matplotlib=={version}"], check=True)
+    if not folder.exists():
+        with tarfile.open(archive) as tar:
+            wanted = [member for member in tar.getmembers() if "/galleries/examples/" in member.name]
+            tar.extractall(cache, members=wanted, filter="data")
+    return sorted(folder.rglob("*.py"))
+
+
+def gallery_rows(environment: ChartEnvironment) -> Iterator[dict[str, object]]:
+    """Counts and costs per status."""
+    scripts = gallery(environment)
+    began = time.perf_counter()
+    with Charts(WORKERS) as charts, ThreadPoolExecutor(WORKERS) as threads:
+        drawn = list(threads.map(lambda path: charts.run(path.read_text(encoding="utf-8")), scripts))
+    wall_s = time.perf_counter() - began
+    for status in ORDER:
+        if some := [chart for chart in drawn if chart.status == status]:
+            yield _gallery_row(f"gallery: {status}", some, None)
+    yield _gallery_row(f"gallery: all, {WORKERS} at a time", drawn, wall_s)
+    for path, chart in zip(scripts, drawn, strict=True):
+        if not chart.ok:
+            print(f"{path.parent.name}/{path.name}: {chart.status}: {chart.reason}", file=sys.stderr)
+
+
+def _gallery_row(what: str, drawn: list[Chart], wall_s: float | None) -> dict[str, object]:
+    cpu = [chart.cpu_s for chart in drawn]
+    row = {"what": what, "scripts": len(drawn), "CPU, median (ms)": round(1000 * statistics.median(cpu))}
+    return row | {"CPU, all (s)": round(sum(cpu), 1), "wall, all (s)": round(wall_s) if wall_s else None}
+
+
+def main() -> None:
+    environment = chart_environment.require()
+    with Charts() as charts:
+        by_zygote(charts)  # starts it
+        ways: dict[str, Callable[[], Cost]] = {
+            "one line, by the zygote": lambda: by_zygote(charts),
+            "one line, by a fresh interpreter": lambda: by_fresh_interpreter(environment, SCRIPT, knows_fonts=True),
+            "the same, without a font cache": lambda: by_fresh_interpreter(environment, SCRIPT, knows_fonts=False),
+            "the same, importing what the zygote has": lambda: by_fresh_interpreter(
+                environment, OTHERS + SCRIPT, knows_fonts=False
+            ),
+        }
+        costs: dict[str, list[Cost]] = {what: [] for what in ways}
+        for _ in range(FRESH_RUNS):  # in turns, so that a slow moment of the machine falls on all
+            for what, way in ways.items():
+                costs[what].append(way())
+    medians = {what: [statistics.median(side) for side in zip(*some, strict=True)] for what, some in costs.items()}
+    unit = next(iter(medians.values()))[0]
+    rows: list[dict[str, object]] = [
+        {
+            "what": what,
+            "scripts": RUNS * FRESH_RUNS if "zygote" in what else FRESH_RUNS,
+            "CPU, median (ms)": round(cpu),
+            "× the zygote's CPU": round(cpu / unit, 1),
+            "wall, median (ms)": round(wall),
+        }
+        for what, (cpu, wall) in medians.items()
+    ]
+    rows += gallery_rows(environment)
+    notes = (
+        f"The zygote's CPU is all of it: the fork, the script, the picture, the artists for the metrics, the burial, "
+        f"the zygote and the sandbox outside. A fresh interpreter saves the same picture and collects nothing, "
+        f"unconfined. Gallery: the examples of matplotlib {environment.packages['matplotlib']}; what fails there "
+        f"wants LaTeX, a window toolkit, a package that is not pinned, a file beside it, or never ends."
+    )
+    print(result.write("chart", "Charts", rows, notes))
+
+
+if __name__ == "__main__":
+    main()
