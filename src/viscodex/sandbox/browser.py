@@ -31,6 +31,8 @@ from viscodex.sandbox.witness import PageEndedError
 PAGES_PER_BROWSER = 200
 """Then it is replaced: whatever has grown in it is given back."""
 START_S = 30.0
+CLOSING_S = 5.0
+"""How long a tab may take to close before the browser is replaced."""
 HARMLESS: tuple[Status, ...] = ("too_large", "navigated", "error")
 """Endings after which the tab is closed and the browser goes on; after any other it is replaced."""
 
@@ -107,7 +109,9 @@ class Browser:
             product = str(self._command("Browser.getVersion")["product"])
             self._context = str(self._command("Target.createBrowserContext")["browserContextId"])
             self._command("Browser.setDownloadBehavior", behavior="deny", browserContextId=self._context)
-            self._command("Target.createTarget", url="about:blank", browserContextId=self._context)  # keeps the process
+            # A tab that stays: it keeps the process of all tabs alive, and tells whether that still listens.
+            tab = self._command("Target.createTarget", url="about:blank", browserContextId=self._context)["targetId"]
+            self._anchor = str(self._command("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"])
             self._command("Fetch.enable", patterns=[{"urlPattern": "*"}])
             self._command("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
         except (BrowserGoneError, RefusedError, TimeoutError) as error:
@@ -172,11 +176,13 @@ class Browser:
     def _leave(self, visit: Visit, ended: PageEndedError | None) -> None:
         """Close the page's tab, or the whole browser when it can no longer be trusted to do that."""
         self._connection.tick = lambda: None
-        try:
-            if (ended is None or ended.status in HARMLESS) and visit.close():
+        with contextlib.suppress(BrowserGoneError, RefusedError, TimeoutError):
+            if ended is None or ended.status in HARMLESS:
+                deadline = time.monotonic() + CLOSING_S
+                visit.close(deadline)
+                # A page's last handlers run after its tab is gone, and may be endless: the next page must not pay.
+                self._connection.call("Runtime.evaluate", {"expression": "0"}, self._anchor, deadline)
                 return
-        except BrowserGoneError:
-            pass
         self.close()
 
     def _post_mortem(self, reason: str) -> PageEndedError:

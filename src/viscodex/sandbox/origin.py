@@ -73,6 +73,10 @@ class Origin:
         if len(self.refused) < MOST and not url.startswith(f"{ORIGIN}/favicon.ico"):
             self.refused.append((frame or self.frame, url[:LONGEST]))
 
+    @property
+    def last_refused(self) -> str:
+        return self.refused[-1][1] if self.refused else "nowhere"
+
     def blocked(self, frames: set[str]) -> tuple[str, ...]:
         """Distinct refused URLs of these frames: the last requests of the page before may arrive during this one."""
         return tuple(dict.fromkeys(url for frame, url in self.refused if frame in frames))

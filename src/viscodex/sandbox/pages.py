@@ -10,7 +10,8 @@ from viscodex.sandbox.collect import MAX_PIXELS
 
 Status = Literal["ok", "error", "timeout", "memory", "output_limit", "too_large", "navigated", "crashed"]
 """error: a script of the caller's failed in the page. too_large: not drawn, `width` and `height` tell the size.
-navigated: the page replaced itself by another document. crashed: it took the browser with it, twice."""
+navigated: the page became another document, or was leaving before it was loaded. crashed: it took the browser along,
+twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class PageLimits:
     """Pixels of the full page's width, and of its height; Chromium itself gives up between 40,000 and 60,000."""
     pixels: int = MAX_PIXELS
     """Width times height."""
-    received: int = 64 << 20
+    received: int = 16 << 20
     """Bytes of events (console messages, requests) that the page may cause."""
 
 

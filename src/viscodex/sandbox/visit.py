@@ -19,8 +19,6 @@ from viscodex.sandbox.origin import ORIGIN, URL, Origin
 from viscodex.sandbox.pages import Capture, TextBlock, View
 from viscodex.sandbox.witness import PageEndedError, Witness, thrown
 
-CLOSING_S = 5.0
-"""How long a tab may take to close before the browser is replaced."""
 REASON_S = 0.5
 """How long after a refused command the event that explains it may arrive."""
 
@@ -62,16 +60,11 @@ class Visit:
         except RefusedError as error:
             raise self._reason(error) from None
 
-    def close(self) -> bool:
-        """Close the tab; False when it does not."""
-        deadline = time.monotonic() + CLOSING_S
-        try:
-            if self.witness.session and not self.witness.closed:
-                self.connection.post("Target.closeTarget", {"targetId": self.witness.target}, "", deadline)
-                self.connection.wait_for(lambda: self.witness.closed, deadline)
-        except TimeoutError:
-            return False
-        return True
+    def close(self, deadline: float) -> None:
+        """Close the tab; TimeoutError when it does not."""
+        if self.witness.session and not self.witness.closed:
+            self.connection.post("Target.closeTarget", {"targetId": self.witness.target}, "", deadline)
+            self.connection.wait_for(lambda: self.witness.closed, deadline)
 
     def check(self) -> None:
         """Raise when an event, or how much there is of them, has ended the visit."""

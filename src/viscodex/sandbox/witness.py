@@ -91,6 +91,11 @@ class Witness:
     def _load(self, params: Message) -> None:
         self.loaded = True
 
+    def _stop(self, params: Message) -> None:
+        """Loading is over; without a load event before, because the page was leaving, and its rest was never read."""
+        if params.get("frameId") == self.target and self._documents > 0 and not self.loaded:
+            self.end("navigated", f"the page left before it was loaded, for {self.origin.last_refused}")
+
     def _elsewhere(self, params: Message) -> None:
         """A window or a socket: the browser allows neither, and tells."""
         self.origin.refuse(str(params.get("url", "")))
@@ -126,6 +131,7 @@ _HANDLERS: dict[str, Callable[[Witness, Message], None]] = {
     "Page.frameAttached": Witness._frame,
     "Page.frameNavigated": Witness._navigated,
     "Page.loadEventFired": Witness._load,
+    "Page.frameStoppedLoading": Witness._stop,
     "Page.windowOpen": Witness._elsewhere,
     "Page.javascriptDialogOpening": Witness._dialog,
     "Network.webSocketCreated": Witness._elsewhere,
