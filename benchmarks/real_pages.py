@@ -49,10 +49,11 @@ def real_pages() -> dict[str, str]:
     folder = cache_folder()
     fetch(folder)
     templates = sorted(folder.glob("npm/*/package/dist/*.html"))
-    documents = [p for p in sorted((folder / "debian").rglob("*.html")) if 4_000 < p.stat().st_size < LARGEST]
-    wanted = COUNT - TEMPLATES
-    chosen = templates[:: max(1, len(templates) // TEMPLATES)][:TEMPLATES]
-    chosen += documents[:: len(documents) // wanted][:wanted]
+    chosen = templates[:: len(templates) // TEMPLATES][:TEMPLATES]
+    for package in DEBIAN:
+        pages = [p for p in sorted((folder / "debian" / package).rglob("*.html")) if 4_000 < p.stat().st_size < LARGEST]
+        wanted = (COUNT - TEMPLATES) // len(DEBIAN)
+        chosen += pages[:: len(pages) // wanted][:wanted]
     return {str(path.relative_to(folder)): self_contained(path) for path in chosen}
 
 

@@ -20,6 +20,9 @@ SUCCEEDED = b"SUCCEEDED"
 
 
 def test_the_boxs_own_processes_cannot_be_killed(boxed):
+    script = "python3 -c 'import os; os.kill(os.getppid(), 9)'; echo survived"
+    control = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
+    assert (control.returncode, control.stdout) == (-9, b"")
     execution = boxed("""
         import os, signal
         for victim in (1, os.getppid(), 2, -1):
@@ -54,8 +57,7 @@ def test_limits_cannot_be_raised(boxed, unboxed):
             try: resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)); print("SUCCEEDED")
             except (OSError, ValueError): pass
     """
-    if SUCCEEDED in unboxed(attack):
-        assert SUCCEEDED not in boxed(attack).stdout
+    assert SUCCEEDED in unboxed(attack)  # up to infinity where ours are infinite
     assert SUCCEEDED not in boxed(attack).stdout
 
 

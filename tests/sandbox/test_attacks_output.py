@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
 import zlib
 from dataclasses import replace
 
 import pytest
 
 from viscodex.core.errors import VisCodexError
-from viscodex.sandbox.collect import png_size
+from viscodex.sandbox.collect import collect, png_size
 
 
 def test_a_plain_file_is_collected(boxed):
@@ -42,6 +44,21 @@ def test_what_is_not_a_plain_file_is_not_collected(boxed, plant):
     execution = boxed(f"import os\n{plant}", collect=["out"])
     assert execution.artifacts == {}
     assert execution.wall_s < 10
+
+
+def test_a_naive_collector_would_follow(tmp_path):
+    """The control of the tests around it, over one folder that an attacker has prepared."""
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "folder").symlink_to("/etc")
+    os.mkfifo(tmp_path / "fifo")
+    assert b"root" in (tmp_path / "link").read_bytes() and b"root" in (tmp_path / "folder/passwd").read_bytes()
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["/bin/cat", tmp_path / "fifo"], timeout=0.3, check=False)
+    work = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert collect(work, ["link", "folder/passwd", "fifo"], 1 << 20) == {}
+    finally:
+        os.close(work)
 
 
 def test_a_link_in_the_middle_of_a_path_is_not_followed(boxed):

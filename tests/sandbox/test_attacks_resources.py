@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import textwrap
 import time
 from dataclasses import replace
 
@@ -154,7 +156,7 @@ def test_files_in_memory_count_as_memory(boxed, limits):
 def test_millions_of_empty_files_meet_the_inode_limit(boxed, limits):
     bomb = """
         import os, time
-        for i in range(20_000): os.close(os.open(f"f{i}", os.O_CREAT))
+        for i in range(6_000): os.close(os.open(f"f{i}", os.O_CREAT))
         time.sleep(0.3); print("done")
     """
     assert boxed(bomb, limits=replace(limits, inodes=50_000)).stdout == b"done\n"
@@ -213,14 +215,22 @@ def test_sleeping_ends_at_the_wall_clock(boxed, limits):
 
 
 def test_ignored_signals_do_not_help(boxed, limits):
+    """Outside, it does not even notice being asked to end."""
     deaf = """
         import signal
         for number in range(1, 65):
             try: signal.signal(number, signal.SIG_IGN)
             except (OSError, ValueError): pass
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        print("deaf", flush=True)
         while True: pass
     """
+    with subprocess.Popen(["/usr/bin/python3", "-c", textwrap.dedent(deaf)], stdout=subprocess.PIPE) as control:
+        assert control.stdout is not None and control.stdout.readline() == b"deaf\n"
+        control.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            control.wait(0.3)
+        control.kill()
     assert boxed(deaf, limits=replace(limits, cpu_s=0.5)).status == "timeout"
 
 
@@ -231,14 +241,17 @@ DAEMON = """
         os.setsid()
         if os.fork() == 0:
             {close}
-            time.sleep(60)  # MARKER
+            time.sleep({seconds})  # MARKER
         os._exit(0)
     os.wait()
 """
 
 
-def test_a_daemon_that_holds_stdout_does_not_delay_the_return(boxed):
-    execution = boxed(DAEMON.format(close="pass"))
+def test_a_daemon_that_holds_stdout_does_not_delay_the_return(boxed, unboxed):
+    began = time.monotonic()
+    unboxed(DAEMON.format(close="pass", seconds=2))
+    assert time.monotonic() - began > 1.9
+    execution = boxed(DAEMON.format(close="pass", seconds=60))
     assert execution.ok and execution.stdout == b"started\n"
     assert execution.wall_s < 10
 
@@ -246,7 +259,7 @@ def test_a_daemon_that_holds_stdout_does_not_delay_the_return(boxed):
 def test_a_daemon_that_has_let_go_of_everything_is_killed(boxed):
     """It could print later if it lived; the session's own check finds it if it does."""
     began = time.monotonic()
-    execution = boxed(DAEMON.format(close="os.closerange(0, 64); import signal; signal.signal(15, signal.SIG_IGN)"))
+    execution = boxed(DAEMON.format(close="os.closerange(0, 64)", seconds=60))
     assert execution.ok and time.monotonic() - began < 10
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import io
+import shlex
 import sys
+import traceback
+from types import TracebackType
+from typing import NoReturn
 
 import typer
 
-from viscodex.cli import doctor, generate, merge, recipes, tiny
+from viscodex.cli import demo, doctor, generate, merge, recipes, sandbox, tiny
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
 from viscodex.version import __version__
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="viscodex",
@@ -42,25 +48,47 @@ generate.register(app)
 tiny.register(app)
 recipes.register(app)
 doctor.register(app)
+demo.register(app)
+sandbox.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a λ in an ASCII locale, half a surrogate pair from a model
     words = list(sys.argv[1:] if arguments is None else arguments)
     own = words[: words.index("--")] if "--" in words else words
     console.configure(quiet="--quiet" in own, debug="--debug" in own)
     words = [w for w in own if w not in ("--quiet", "--debug")] + words[len(own) :]
+    if not console.settings.debug:
+        sys.excepthook = _explain_a_fault
     try:
-        app(args=words, prog_name="viscodex")
+        typer.main.get_command(app)(args=words, prog_name="viscodex")  # app() would install its own excepthook
     except VisCodexError as error:
-        if console.settings.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        command = " ".join(["viscodex", *words])
-        print(f"\ninterrupted; to continue: {command}", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: no noise at exit
-        sys.exit(1)
+        _fail(error, str(error), error.exit_code)
+    except OSError as error:  # a full disk, a missing right: the user's to mend, and the system says it well
+        where = f"\n  where: {error.filename}" if error.filename else ""
+        _fail(error, f"{error.strerror or error}{where}", 1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has turned the KeyboardInterrupt into an exit code
+            print(f"\ninterrupted; to continue: {shlex.join(['viscodex', *words])}", file=sys.stderr)
+        raise
+
+
+def _fail(error: Exception, page: str, exit_code: int) -> NoReturn:
+    if console.settings.debug:
+        raise error
+    print(f"error: {page}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _explain_a_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What a user sees of an exception nobody foresaw; it is our fault, so say where it came from."""
+    last = traceback.extract_tb(trace)[-1] if trace else None
+    where = f"\n  where: {last.filename}:{last.lineno}, in {last.name}" if last else ""
+    print(
+        f"error: a fault in viscodex: {kind.__name__}: {error}{where}"
+        "\n  try:   the same command with --debug, and report what it prints",
+        file=sys.stderr,
+    )

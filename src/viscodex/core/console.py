@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PLAIN_INTERVAL_S = 10.0
+_UNBOUNDED = 100_000  # columns
 
 
 @dataclass
@@ -50,7 +52,7 @@ def result_json(value: Any) -> None:
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """A table on stdout. `right` lists the columns that are aligned to the right (numbers).
 
-    Elsewhere than on a terminal the table is as wide as its content, so that nothing is cut off in a log.
+    Elsewhere than on a terminal the table is as wide as its content, so that a row stays one line in a log.
     """
     from rich import box
     from rich.console import Console
@@ -61,12 +63,19 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, r
         grid.add_column(name, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(grid)
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    if sys.stdout.isatty():
+        console.print(grid)
+        return
+    with console.capture() as drawn:
+        console.print(grid)
+    result("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 @dataclass
 class Progress:
-    """A steady count towards a total; `unit` "B" is shown as GB and GB/s."""
+    """A steady count towards a total, from any thread; `unit` "B" is shown as GB and GB/s."""
 
     label: str
     total: float
@@ -76,26 +85,28 @@ class Progress:
     _last: float = field(default_factory=time.monotonic)
     _live: Any = None
     _task: Any = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def advance(self, amount: float) -> None:
-        self.done += amount
-        if self._live is not None:
-            self._live.update(self._task, completed=self.done)
-        elif time.monotonic() - self._last >= PLAIN_INTERVAL_S:
-            self._last = time.monotonic()
-            say(self.line())
+        with self._lock:
+            self.done += amount
+            if self._live is not None:
+                self._live.update(self._task, completed=self.done)
+            elif time.monotonic() - self._last >= PLAIN_INTERVAL_S:
+                self._last = time.monotonic()
+                say(self.line())
 
     def line(self) -> str:
         """The plain progress line."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
         share = 100 * self.done / self.total if self.total else 100.0
         rate = self.done / elapsed
-        left = (self.total - self.done) / rate if rate else float("inf")
+        left = f"{(self.total - self.done) / rate:.0f} s left" if rate else "just begun"
         if self.unit == "B":
             amount = f"{self.done / 1e9:.1f}/{self.total / 1e9:.1f} GB, {rate / 1e9:.2f} GB/s"
         else:
             amount = f"{self.done:.0f}/{self.total:.0f} {self.unit}, {rate:.1f} {self.unit}/s"
-        return f"{self.label}: {share:.0f} % ({amount}, {left:.0f} s left)"
+        return f"{self.label}: {share:.0f} % ({amount}, {left})"
 
 
 @contextmanager

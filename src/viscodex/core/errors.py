@@ -5,9 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 300  # characters of a name that came from a file
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """Text from a file or a path, safe to print: on one line, control characters as escapes, not too long."""
+    if len(text) > longest:
+        text = f"{text[: longest * 3 // 4]} … {text[-longest // 8 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 class VisCodexError(Exception):
-    """Something a user can act on. Printed without a traceback; the command ends with `exit_code`."""
+    """Something a user can act on. Printed without a traceback; the command ends with `exit_code`.
+
+    `where` and `hint` are printed on one line each; `problem` may have several.
+    """
 
     exit_code = 1
 
@@ -18,11 +30,11 @@ class VisCodexError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.problem]
+        lines = [visible(line, 4 * LONGEST) for line in self.problem.split("\n")]
         if self.where:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"  where: {visible(self.where)}")
         if self.hint:
-            lines.append(f"  try:   {self.hint}")
+            lines.append(f"  try:   {visible(self.hint)}")
         return "\n".join(lines)
 
 
@@ -33,9 +45,9 @@ class UsageError(VisCodexError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean "lambda"?`, or the known words when nothing is close."""
+    """`did you mean "lambda"?`, or the known words when nothing is close; nothing when there are none."""
     options = sorted(set(known))
     close = difflib.get_close_matches(word, options, n=2, cutoff=0.55)
     if close:
         return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
-    return "known: " + ", ".join(options)
+    return "known: " + ", ".join(options) if options else ""

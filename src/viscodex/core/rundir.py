@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from viscodex.core.errors import UsageError, VisCodexError
 
@@ -15,12 +16,15 @@ from viscodex.core.errors import UsageError, VisCodexError
 def atomic_write(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing: temporary sibling, fsync, rename."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # still there only when the write failed
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -31,6 +35,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file, or raise an error that names the file and the line."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise VisCodexError(f"{path.name} is not a regular file", where=str(path))
         return json.loads(path.read_bytes())
     except OSError as error:
         raise VisCodexError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
@@ -38,6 +44,8 @@ def read_json(path: Path) -> Any:
         raise VisCodexError(f"{path.name} is not valid JSON: {error}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise VisCodexError(f"{path.name} is not UTF-8 text", where=str(path)) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 100,000 brackets
+        raise VisCodexError(f"{path.name} is not JSON that can be read: {error}", where=str(path)) from error
 
 
 def fsync_folder(path: Path) -> None:
@@ -51,6 +59,8 @@ def fsync_folder(path: Path) -> None:
 
 def partial_path(out: Path) -> Path:
     """Where OUT grows until it is complete: `OUT.partial`."""
+    if out.name in ("", ".."):
+        raise UsageError("the output path has no name of its own", where=str(out), hint="--out FOLDER/NAME")
     return out.with_name(out.name + ".partial")
 
 
@@ -64,9 +74,9 @@ def require_free(out: Path) -> None:
 
 def publish(partial: Path, out: Path) -> None:
     """Rename a finished `OUT.partial` to OUT; the rename is the moment the result exists."""
-    if out.is_dir():
-        out.rmdir()  # require_free has seen that it is empty
-    partial.rename(out)
+    require_free(out)  # again: something may have come in while the work went on
+    fsync_folder(partial)
+    partial.rename(out)  # takes the place of an empty folder
     fsync_folder(out.parent)
 
 
@@ -87,14 +97,14 @@ class JsonLines:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
-                    yield json.loads(line)
+                    yield self._parse(line, number)
 
     def append(self, row: Any, *, sync: bool = False) -> None:
         """Add one row; with `sync`, it is on disk when this returns."""
         file = self._file or self._open()
-        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        file.write(_encode(row) + b"\n")
         file.flush()
         if sync:
             os.fsync(file.fileno())
@@ -104,9 +114,28 @@ class JsonLines:
             self._file.close()
             self._file = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _parse(self, line: bytes, number: int) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise VisCodexError(f"line {number} is not valid JSON: {error}", where=str(self.path)) from error
+
     def _open(self) -> BinaryIO:
-        whole = sum(len(line) for line in self.path.open("rb") if line.endswith(b"\n")) if self.path.exists() else 0
         self._file = self.path.open("r+b" if self.path.exists() else "w+b")
+        whole = sum(len(line) for line in self._file if line.endswith(b"\n"))
         self._file.truncate(whole)
         self._file.seek(whole)
         return self._file
+
+
+def _encode(row: Any) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, as models sometimes emit: only an escape can hold it
+        return json.dumps(row).encode()

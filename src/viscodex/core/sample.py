@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from viscodex.core.errors import VisCodexError
 
@@ -18,12 +19,27 @@ KINDS: tuple[Kind, ...] = ("html", "chart", "qa", "algorithm")
 
 
 class Image(BaseModel):
-    """A picture by path, or by its encoded bytes when it travels inside a file."""
+    """A picture by path, or by its encoded bytes when it travels inside a file (base64 in JSON)."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = ""
     data: bytes | None = Field(default=None, repr=False)
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _from_base64(cls, value: Any) -> Any:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+    @field_serializer("data", when_used="json-unless-none")
+    def _to_base64(self, value: bytes) -> str:
+        return base64.b64encode(value).decode()
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if not self.path and self.data is None:
+            raise ValueError("a picture needs a path or its bytes")
+        return self
 
     def read(self) -> bytes:
         """The encoded bytes (PNG, JPEG, …)."""
@@ -35,12 +51,14 @@ class Image(BaseModel):
             raise VisCodexError(f"cannot read the picture: {error.strerror}", where=self.path) from error
 
     def load(self) -> PIL.Image.Image:
-        """Decode to RGB; transparent pixels are laid on white, as a browser would show them."""
+        """Decode to RGB as a browser would show it: upright, transparent pixels on white, the first frame."""
         import PIL.Image
+        import PIL.ImageOps
 
         try:
             picture = PIL.Image.open(io.BytesIO(self.read()))
             picture.load()
+            PIL.ImageOps.exif_transpose(picture, in_place=True)
         except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
             raise VisCodexError(
                 f"not a readable picture: {error}", where=self.path or "embedded bytes", hint="a PNG, JPEG or WebP file"

@@ -26,6 +26,8 @@ from viscodex.sandbox.output import Output
 from viscodex.sandbox.watchdog import FIRST_LOOK_S, SLOWEST_LOOK_S, Excess, Watchdog
 
 Status = Literal["ok", "error", "timeout", "memory", "output_limit", "unavailable"]
+LOOK_REST = 5.0
+"""A look that takes long is followed by a rest that is longer: thousands of processes or files are slow to count."""
 OUT_OF_CPU = 128 + signal.SIGXCPU
 
 
@@ -154,8 +156,9 @@ def _attend(boxed: Boxed, output: Output, watchdog: Watchdog, deadline: float) -
         if now >= look_at:
             if (excess := watchdog.look()) is not None:
                 return excess
-            pause = min(SLOWEST_LOOK_S, pause * 1.5)
-            look_at = min(time.monotonic() + pause, deadline)
+            then = time.monotonic()
+            pause = max(min(SLOWEST_LOOK_S, pause * 1.5), LOOK_REST * (then - now))
+            look_at = min(then + pause, deadline)
 
 
 def _execution(

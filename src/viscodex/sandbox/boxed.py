@@ -133,23 +133,24 @@ def gate_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def await_hello(gate: socket.socket, launcher: int) -> int:
-    """The greeter's process id, vouched for by the kernel; StartError (the launcher reaped) when nobody greets.
-
-    Hanging up ends whatever has been started so far: it all waits for our answer.
-    """
+    """The greeter's process id, vouched for by the kernel; StartError (the launcher reaped) when nobody greets."""
     gate.settimeout(START_PATIENCE_S)
     with contextlib.suppress(TimeoutError, ConnectionError):
         data, ancillary, _, _ = gate.recvmsg(16, socket.CMSG_SPACE(12))
         for level, kind, payload in ancillary:
             if data and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                 return int(struct.unpack("=iII", payload[:12])[0])
+    raise StartError(f"the launcher ended with {abandon(launcher, gate)}")
+
+
+def abandon(launcher: int, gate: socket.socket) -> int:
+    """Give up a box that has not begun: hanging up ends what waits for our answer. The launcher's exit code."""
     gate.close()
     watch = os.pidfd_open(launcher)
     if not select.select([watch], [], [], END_PATIENCE_S)[0]:
         os.kill(launcher, signal.SIGKILL)
     os.close(watch)
-    _, status = os.waitpid(launcher, 0)
-    raise StartError(f"the launcher ended with {os.waitstatus_to_exitcode(status)}")
+    return os.waitstatus_to_exitcode(os.waitpid(launcher, 0)[1])
 
 
 def confine_memory(limits: Limits, process: int) -> Cgroup | None:

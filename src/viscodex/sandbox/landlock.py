@@ -7,10 +7,9 @@ no sockets at all. Needs Landlock's signal scoping (ABI 6, Linux 6.12): without 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ctypes
-import json
+import marshal
 import os
 import socket
 import sys
@@ -22,13 +21,15 @@ from typing import Any
 
 from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import boxed, scratch
-from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, Streams, open_folder
+from viscodex.sandbox.boxed import CHANNEL, GATE, Boxed, StartError, Streams, open_folder
 from viscodex.sandbox.identity import identity, reachable
 from viscodex.sandbox.jail import SYSTEM_ETC, Jail
 from viscodex.sandbox.seccomp import compile_policy
 from viscodex.sandbox.watchdog import ProcessUse, processes_in
 
 NEEDED_ABI = 6
+MARSHAL_VERSION = 2
+"""Read by every Python 3; the launcher's may not be ours."""
 OTHERS_ROOM = 512
 NO_SOCKETS: tuple[int, ...] = ()
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -61,10 +62,14 @@ def start(
         launcher = boxed.spawn([*who.prefix, _python(), "-I", "-S", "-c", LAUNCHER.read_text()], low)
         theirs.close()
         with contextlib.suppress(ConnectionError):
-            ours.sendall(json.dumps(order).encode() + b"\n")
+            ours.sendall(marshal.dumps(order, MARSHAL_VERSION))
         program = boxed.await_hello(ours, launcher)
         group = boxed.confine_memory(jail.limits, program)
-        ours.sendall(b"\n")
+        try:
+            ours.sendall(b"\n")
+        except OSError as error:
+            boxed.abandon(launcher, ours)
+            raise StartError(f"the program ended before it began: {error}") from error
         undo.pop_all()
         gate, proc = ours.detach(), open_folder("/proc")
         return Boxed(
@@ -98,7 +103,7 @@ def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: 
         "readable": readable,
         "writable": [work, temporary, str(home / "shm")],
         "rlimits": list(rlimits.items()),
-        "seccomp": base64.b64encode(compile_policy(replace(jail.policy, families=NO_SOCKETS))).decode(),
+        "seccomp": compile_policy(replace(jail.policy, families=NO_SOCKETS)),
     }
 
 

@@ -24,6 +24,7 @@ class Pipe:
     def __post_init__(self) -> None:
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
+        os.fchmod(self.writer, 0o666)  # so that the program, who is somebody else, may open /dev/stdout
 
     def read(self) -> bool:
         """Take what is there; False when the stream has ended or is over its ceiling."""

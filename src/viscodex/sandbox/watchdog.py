@@ -90,7 +90,10 @@ def stored_in(folders: tuple[int, ...]) -> tuple[int, int]:
 
 def processes_in(proc: int) -> Iterator[ProcessUse]:
     """Every process that this /proc lists."""
-    for name in os.listdir(proc):
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # the /proc of a box that has just ended
+        names = os.listdir(proc)
+    for name in names:
         if name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 yield _read_process(proc, name)

@@ -1,0 +1,81 @@
+"""Write docs/cli.md from the command line and docs/recipes.md from the recipes: make docs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from viscodex.cli import app
+from viscodex.cli.recipes import CLASSES, recipe_class
+from viscodex.core.recipe import packaged, recipe_name
+from viscodex.core.reference import keys_of
+
+DOCS = Path(__file__).parent
+MARK = "<!-- Written by `make docs`; changes made here are lost. -->"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page and what it should hold."""
+    return {DOCS / "cli.md": _page(cli_lines()), DOCS / "recipes.md": _page(recipe_lines())}
+
+
+def cli_lines() -> Iterator[str]:
+    root = typer.main.get_command(app)
+    yield from ("# Command line", "", MARK, "")
+    yield from _command(root, "viscodex")
+
+
+def recipe_lines() -> Iterator[str]:
+    yield from ("# Recipes", "", MARK, "")
+    yield "A recipe is a TOML file: a packaged one by name, your own by path. Unknown keys are refused."
+    for job in CLASSES:
+        files = list(packaged(job))
+        if files:
+            yield from ("", f"## {job}", "")
+            yield from table(
+                ("key", "type", "default", "meaning"), [_literal(*key) for key in keys_of(recipe_class(job))]
+            )
+        for path in files:
+            yield from ("", f"### {recipe_name(path)}", "", "```toml")
+            yield from path.read_text(encoding="utf-8").removeprefix("\n").splitlines()
+            yield "```"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A Markdown table; a bar inside a cell is escaped."""
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def _literal(key: str, words: str, default: str, meaning: str) -> tuple[str, ...]:
+    return f"`{key}`", words, default if default in ("required", "not set") else f"`{default}`", meaning
+
+
+def _command(command: Any, name: str) -> Iterator[str]:
+    """A verb and, below it, its own verbs."""
+    context = typer.Context(command, info_name=name)
+    yield f"{'#' * (name.count(' ') + 2)} {name}"
+    yield from ("", *(command.help or "").strip().splitlines(), "")
+    yield from ("```", " ".join(command.get_usage(context).split()).removeprefix("Usage: "), "```", "")
+    records = [param.get_help_record(context) for param in command.params if not getattr(param, "hidden", False)]
+    rows = [(f"`{left}`", right) for left, right in filter(None, records)]
+    yield from table(("argument or option", ""), rows) if rows else ()
+    if command.epilog:
+        yield from ("", command.epilog)
+    for verb, below in sorted(getattr(command, "commands", {}).items()):
+        yield ""
+        yield from _command(below, f"{name} {verb}")
+
+
+def _page(lines: Iterator[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

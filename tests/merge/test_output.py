@@ -1,0 +1,123 @@
+"""What a merge leaves behind: it loads in transformers, and its record, card and report are true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests.merge.conftest import Merge, floats, words
+from tests.merge.test_laws import copied
+from viscodex.cli import app
+from viscodex.model.load import check_loadable, load_model
+from viscodex.model.tiny import Trio
+from viscodex.model.tiny_families import FAMILIES
+
+Tiny = Callable[..., Trio]
+
+
+@pytest.mark.parametrize("layout", ["hub", "memory"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_family_merges_and_loads_strictly(tiny: Tiny, merge: Merge, family: str, layout: str) -> None:
+    trio = tiny(family, layout=layout)
+    out = merge(trio, lam=0.7)
+    check_loadable(out)
+    merged, vlm, code = (words(folder) for folder in (out, trio.vlm, trio.code))
+    key = "model.layers.0.mlp.up_proj.weight"
+    exact = torch.from_numpy(0.7 * floats(vlm[key]) + (1 - 0.7) * floats(code[key]))
+    np.testing.assert_array_equal(merged[key], exact.to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("layout", ["hub", "memory"])
+def test_loads_in_transformers_with_nothing_missing_or_left_over(
+    tiny: Tiny, merge: Merge, layout: str, tied: bool
+) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    out = merge(tiny(layout=layout, tied=tied), lam=0.7)
+    model, info = AutoModelForImageTextToText.from_pretrained(out, dtype=torch.bfloat16, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert not info["mismatched_keys"]
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    embedding = model.get_input_embeddings().weight
+    np.testing.assert_array_equal(
+        embedding.detach().view(torch.int16).numpy().view(np.uint16).ravel(), words(out)["model.embed_tokens.weight"]
+    )
+    assert (model.get_output_embeddings().weight is embedding) is tied
+
+
+def test_the_loaded_model_is_the_merge_in_its_parts(tiny: Tiny, merge: Merge) -> None:
+    trio = tiny()
+    merged, vlm = (dict(load_model(folder).named_parameters()) for folder in (merge(trio, lam=0.7), trio.vlm))
+    for name, value in vlm.items():
+        assert torch.equal(value, merged[name]) is ("language_model" not in name and "lm_head" not in name), name
+
+
+def test_record_tells_recipe_inputs_and_counts(tiny: Tiny, merge: Merge) -> None:
+    trio = tiny()
+    record = json.loads((merge(trio, lam=0.7) / "merge.json").read_text())
+    assert record["recipe"]["lambda"] == 0.7
+    assert record["recipe"]["method"] == "task_arithmetic"
+    assert record["parts"]["backbone/merge"]["tensors"] == 27
+    assert record["rows_from_vlm"] == {"lm_head.weight": 5, "model.embed_tokens.weight": 5}
+    files = record["inputs"]["vlm"]["files"]
+    assert {name: entry["bytes"] for name, entry in files.items()} == {
+        path.name: path.stat().st_size for path in trio.vlm.glob("*.safetensors")
+    }
+    assert "config.json" in record["side_files"]
+
+
+def test_report_says_how_far_the_merge_moved(tiny: Tiny, merge: Merge) -> None:
+    trio = tiny()
+    values = json.loads((merge(trio, lam=0.7) / "merge_report.json").read_text())["all"]
+    apart, moved = values["‖θ_code − θ_vlm‖ / ‖θ_vlm‖"], values["‖θ_merged − θ_vlm‖ / ‖θ_vlm‖"]
+    assert moved == pytest.approx(0.3 * apart, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("vlm", "code", "words_in_note"),
+    [
+        ("apache-2.0", "apache-2.0", "license: apache-2.0"),
+        ("apache-2.0", "mit", "keep to all of them"),
+        ("apache-2.0", "cc-by-nc-4.0", "**Conflict:**"),
+        ("apache-2.0", "", "not stated: code"),
+    ],
+)
+def test_card_lists_licences_and_flags_conflicts(
+    tiny: Tiny, merge: Merge, tmp_path: Path, vlm: str, code: str, words_in_note: str
+) -> None:
+    trio = copied(tiny(), tmp_path)
+    for path, licence in ((trio.vlm, vlm), (trio.code, code)):
+        (path / "README.md").write_text(f"---\nlicense: {licence}\n---\n# model\n" if licence else "# model\n")
+    card = (merge(trio, lam=0.7) / "README.md").read_text()
+    assert words_in_note in card
+    assert "base_model_relation: merge" in card
+    assert card.startswith('---\nbase_model:\n- "vlm"\n- "code"\n')
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    trio = tiny()
+    arguments = ["merge", "task-arithmetic", "--set", f"vlm={trio.vlm}", "--set", f"code={trio.code}", "--dry-run"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    plan = json.loads(result.stdout)
+    assert plan["problems"] == []
+    assert sum(row["tensors"] for row in plan["parts"].values()) == 57
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_line_merges_a_grid(tiny: Tiny, tmp_path: Path) -> None:
+    trio, out = tiny(), tmp_path / "out"
+    models = ["--set", f"vlm={trio.vlm}", "--set", f"code={trio.code}"]
+    arguments = ["merge", "task-arithmetic", *models, "--lambda", "0.7,0.9", "--out", str(out), "--check", "load"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("transformers fills all 57 tensors") == 2
+    for lam in ("0.7", "0.9"):
+        check_loadable(out / f"lambda-{lam}")
