@@ -11,6 +11,9 @@ VENV := .venv/.made-from-$(shell { cat $(SOURCES); pwd; } | cksum | tr ' ' -)
 # Each pytest worker keeps to one thread, so that they do not fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+# The sandbox holds programs to limits of time and memory: its tests run alone, so that nothing else is in the way.
+ALONE := OMP_NUM_THREADS=1 $(BIN)/pytest
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick check format docs bench venv system-demo system-test constraints clean
 export PYTHON
@@ -22,7 +25,8 @@ demo: system-demo $(VENV)  ## set up, then show the whole of viscodex on this ma
 	$(BIN)/viscodex demo $(ARGS)
 
 test: system-test $(VENV)  ## set up, then run every test (ARGS="-k recipe" for some)
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --ignore tests/sandbox $(ARGS)
+	$(ALONE) tests/sandbox $(ARGS)
 
 test-quick: $(VENV)  ## the tests that take less than a few seconds each
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import result
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import Route, sync_playwright
-from real_pages import real_pages
 
+import result
+from rendering.real_pages import real_pages
 from viscodex.sandbox import chromium
 from viscodex.sandbox.browser import Browser, close_browsers, render_page, render_pages
 from viscodex.sandbox.origin import URL, placeholder
@@ -185,7 +185,7 @@ def main() -> None:
     facts = "; ".join(f"{key}: {value}" for key, value in lasting.items())
     notes = (
         f"{len(pages)} real pages (Python and SQLite documentation, Start Bootstrap templates), made self-contained, "
-        f"full page, {environment.browser}, the same program in every row; ours inside the box ({environment.isolation}), "
+        f"full page, {environment.browser}, the same program in every row; ours in the box ({environment.isolation}), "
         f"Playwright's without one. Each page {REPEATS} times over: {facts}."
     )
     print(result.write("pages", "Drawing web pages", rows, notes))
