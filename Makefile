@@ -11,6 +11,7 @@ VENV := .venv/.made-from-$(shell { cat $(SOURCES); pwd; } | cksum | tr ' ' -)
 # Each pytest worker keeps to one thread, so that they do not fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+# Evaluation and serving start browsers, zygotes and boxes, and have processes of their own for them.
 # The sandbox holds programs to limits of time and memory: its tests run alone, so that nothing else is in the way; and
 # charts and pages in processes of their own, since other tests ask that no child is left. 5: no test was selected.
 ALONE := OMP_NUM_THREADS=1 $(BIN)/pytest
@@ -26,7 +27,8 @@ demo: system-demo $(VENV)  ## set up, then show the whole of viscodex on this ma
 	$(BIN)/viscodex demo $(ARGS)
 
 test: system-test $(VENV)  ## set up, then run every test (ARGS="-k recipe" for some)
-	$(PYTEST) --ignore tests/sandbox $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) --ignore tests/sandbox --ignore tests/eval --ignore tests/serve $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) tests/eval tests/serve $(ARGS) || [ $$? -eq 5 ]
 	$(ALONE) tests/sandbox --ignore tests/sandbox/charts --ignore-glob '*/test_browser*' $(ARGS) || [ $$? -eq 5 ]
 	$(ALONE) tests/sandbox/charts $(ARGS) || [ $$? -eq 5 ]
 	$(ALONE) tests/sandbox/test_browser*.py $(ARGS) || [ $$? -eq 5 ]

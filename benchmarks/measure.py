@@ -118,9 +118,16 @@ def free_memory() -> int:
 
 
 def read_files(folder: Path) -> None:
-    """Read every file once, so that all runs find the same page cache."""
+    """Read every file from the disk once, in order, so that all runs find the same page cache.
+
+    What lay in the cache leaves it before (Linux): reading from the large pages of one long reading costs half of what
+    it does from the small ones that writing left there.
+    """
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb", buffering=0) as file:
+            if hasattr(os, "posix_fadvise"):
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             while file.read(8 << 20):
                 pass
 

@@ -6,6 +6,7 @@ turns, a few pages at a time, so that a slow moment of the machine falls on all.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import resource
@@ -28,6 +29,9 @@ from viscodex.sandbox.pages import Variant, View
 
 REPEATS = 30
 TURN = 10
+QUICK_PAGES = 12
+LOOK = 10
+"""Pages from one look at the memory to the next."""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 PICTURE = View(text_blocks=False)
 RECOLOUR = """() => {
@@ -149,18 +153,18 @@ def speed(pages: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def endurance(pages: dict[str, str]) -> dict[str, Any]:
-    """Every page thirty times: distinct pictures, failures, and memory over all of it."""
+def endurance(pages: dict[str, str], repeats: int) -> dict[str, Any]:
+    """Every page many times: distinct pictures, failures, and memory over all of it."""
     pictures: dict[str, set[str]] = {name: set() for name in pages}
     failures, drawn, memory, own = 0, 0, [], []
     with Browser() as browser:
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             for name, html in pages.items():
                 page = browser.render(html, PICTURE)
                 failures += not page.ok
                 pictures[name].add(hashlib.sha256(page.png).hexdigest())
                 drawn += 1
-                if drawn % 50 == 0:
+                if drawn % LOOK == 0:
                     memory.append(browser.memory() >> 20)
                     own.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
     return {
@@ -169,7 +173,7 @@ def endurance(pages: dict[str, str]) -> dict[str, Any]:
         "pages with one picture only": sum(len(found) == 1 for found in pictures.values()),
         "browser MiB, first and last quarter": [_mean(memory[: len(memory) // 4]), _mean(memory[-len(memory) // 4 :])],
         "browser MiB, most": max(memory),
-        "our own peak MiB, after 50 and at the end": [own[0], own[-1]],
+        "our own peak MiB, after 50 and at the end": [own[50 // LOOK - 1], own[-1]],
     }
 
 
@@ -178,17 +182,30 @@ def _mean(numbers: Sequence[int]) -> int:
 
 
 def main() -> None:
+    arguments = _arguments()
     pages = real_pages()
+    if arguments.quick:
+        pages = dict(list(pages.items())[:: len(pages) // QUICK_PAGES])
     rows = list(speed(list(pages.values())))
-    lasting = endurance(pages) if "--speed-only" not in sys.argv else {}
-    environment = render_page("x").environment
+    if arguments.quick:
+        print(*rows, sep="\n")
+        return
+    lasting = endurance(pages, arguments.repeats)
     facts = "; ".join(f"{key}: {value}" for key, value in lasting.items())
+    environment = render_page("x").environment
     notes = (
         f"{len(pages)} real pages (Python and SQLite documentation, Start Bootstrap templates), made self-contained, "
         f"full page, {environment.browser}, the same program in every row; ours in the box ({environment.isolation}), "
-        f"Playwright's without one. Each page {REPEATS} times over: {facts}."
+        f"Playwright's without one. Each page {arguments.repeats} times over: {facts}."
     )
     print(result.write("pages", "Drawing web pages", rows, notes))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_PAGES} pages, speed only, nothing written")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="how often each page is drawn to see what lasts")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

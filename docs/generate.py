@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the command line and docs/recipes.md from the recipes: make docs."""
+"""Write what the code says (docs/cli.md, docs/recipes.md, docs/deviations.md) and what was measured: make docs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from viscodex.cli import app
 from viscodex.cli.recipes import CLASSES, recipe_class
 from viscodex.core.recipe import packaged, recipe_name
 from viscodex.core.reference import keys_of
+from viscodex.core.rundir import read_json
+from viscodex.eval.benchmark import NAMES, benchmark
+from viscodex.pocket.report import page as results_page
 
 DOCS = Path(__file__).parent
 MARK = "<!-- Written by `make docs`; changes made here are lost. -->"
@@ -19,7 +22,12 @@ MARK = "<!-- Written by `make docs`; changes made here are lost. -->"
 
 def pages() -> dict[Path, str]:
     """Every generated page and what it should hold."""
-    return {DOCS / "cli.md": _page(cli_lines()), DOCS / "recipes.md": _page(recipe_lines())}
+    return {
+        DOCS / "cli.md": _page(cli_lines()),
+        DOCS / "recipes.md": _page(recipe_lines()),
+        DOCS / "deviations.md": _page(deviation_lines()),
+        DOCS / "results.md": results_page(read_json(DOCS / "results" / "pocket.json"), "images/pocket/"),
+    }
 
 
 def cli_lines() -> Iterator[str]:
@@ -42,6 +50,15 @@ def recipe_lines() -> Iterator[str]:
             yield from ("", f"### {recipe_name(path)}", "", "```toml")
             yield from path.read_text(encoding="utf-8").removeprefix("\n").splitlines()
             yield "```"
+
+
+def deviation_lines() -> Iterator[str]:
+    yield from ("# Two protocols", "", MARK, "")
+    yield "Where `fixed`, our default, differs from the published evaluator, which `paper` follows bug for bug."
+    for name in NAMES:
+        found = benchmark(name)
+        yield from ("", f"## {found.title}", "")
+        yield from table(("", "paper", "fixed"), [(d.id, d.paper, d.fixed) for d in found.deviations])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -45,11 +45,13 @@ install_with_apt() {
     elif apt-cache show "$package" >/dev/null 2>&1; then known="$known $package"
     else echo "apt-get knows no package $package; without it:" >&2; printf '%s' "$wanted" | grep -w -- "$package" >&2; fi
   done
-  echo "Installing:$known" >&2
+  echo "Installing:$known$from_npm" >&2
   # shellcheck disable=SC2086  # a list of words
-  apt-get -qq install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $known >/dev/null
+  if [ -n "$known" ]; then apt-get -qq install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $known >/dev/null; fi
   # shellcheck disable=SC2086  # a list of words
-  if [ -n "$from_npm" ]; then npm install --silent -g $from_npm >/dev/null || echo "npm failed:$from_npm" >&2; fi
+  if [ -n "$from_npm" ]; then
+    npm install --loglevel=error -g $from_npm >/dev/null || echo "npm could not install$from_npm; going on without" >&2
+  fi
 }
 
 packages="" wanted=""

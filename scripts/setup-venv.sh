@@ -13,4 +13,4 @@ fi
 clear=""
 .venv/bin/pip --version >/dev/null 2>&1 || clear=--clear
 "$python" -m venv $clear .venv
-.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,eval,data,train,serve,search]'

@@ -20,7 +20,7 @@ def script(path) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "recipes.md"])
+@pytest.mark.parametrize("name", ["cli.md", "deviations.md", "recipes.md", "results.md"])
 def test_generated_pages_are_up_to_date(repository, name):
     page = repository / "docs" / name
     assert page.read_text(encoding="utf-8") == script(repository / "docs" / "generate.py").pages()[page], (

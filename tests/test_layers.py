@@ -11,7 +11,7 @@ import pytest
 
 CAPABILITIES = {"checkpoint", "model", "runner", "sandbox"}
 JOBS = {"merge", "data", "train", "eval", "serve"}
-EVERYTHING = {"core", "cli", "doctor", "demo", "pocket"} | CAPABILITIES | JOBS
+EVERYTHING = {"core", "cli", "doctor", "demo", "pocket", "scorers", "ablate"} | CAPABILITIES | JOBS
 
 # Room → the rooms it may import, beside itself. `version` is open to all.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,9 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"core"} | CAPABILITIES | JOBS,
     "pocket": EVERYTHING - {"cli"},
     "demo": EVERYTHING - {"cli"},
+    "scorers": {"core"} | CAPABILITIES | JOBS,
+    "ablate": {"core", "pocket"} | CAPABILITIES | JOBS,
     "cli": EVERYTHING,
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"eval", "serve"},  # viscodex.load, .score: inside a function, so that importing viscodex stays light
     "version": set(),
 }
 WITHOUT_TORCH_AT_MODULE_LEVEL = {"core", "runner", "sandbox", "cli", "doctor"}
@@ -35,7 +37,9 @@ MAY_USE_TRANSFORMERS = {"model", "train"}
 # Starting processes and driving a browser is the sandbox's work. Beside it:
 MAY_START_PROCESSES = {
     "doctor/probe.py",  # asks nvidia-smi, the browser and bwrap for their versions
+    "runner/server.py",  # a program that serves models (vLLM), in an environment of its own
     "runner/workers.py",  # the pool that our own code runs in
+    "train/launch.py",  # torchrun, for the ranks of a training of ours
 }
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty", "playwright", "torch.multiprocessing"}
 PROCESS_NAMES = {"concurrent.futures.ProcessPoolExecutor", "asyncio.create_subprocess_exec"}
@@ -142,8 +146,8 @@ def _room_problems(use: Use, room: str) -> Iterator[str]:
         return
     if target not in MAY_IMPORT[room]:
         yield f"{room} must not import {target}"
-    elif room == "cli" and target != "core" and use.is_at_module_level and not use.is_for_types:
-        yield f"cli imports {target} inside its functions, so that --help stays light"
+    elif room in ("cli", "__init__") and target != "core" and use.is_at_module_level and not use.is_for_types:
+        yield f"{room} imports {target} inside its functions, so that --help stays light"
 
 
 def is_below(name: str, package: str) -> bool:
@@ -192,6 +196,8 @@ def test_exceptions_are_in_use(repository):
         ("eval/run.py", "import os\nos.system('ls')", "os.system belongs to the sandbox"),
         ("eval/run.py", "import os\ndef f():\n    return os.execvp('ls', [])", "os.execvp belongs to the sandbox"),
         ("eval/run.py", "from os import popen", "os.popen belongs to the sandbox"),
+        ("__init__.py", "from viscodex.serve import library", "inside its functions"),
+        ("__init__.py", "def f():\n    from viscodex.merge import run", "__init__ must not import merge"),
         ("kitchen/soup.py", "", "kitchen is a room that the picture does not show"),
     ],
 )
@@ -214,7 +220,7 @@ def test_a_violation_is_caught(tmp_path, place, code, problem):
         ("sandbox/box.py", "import os, subprocess\nos.fork()"),
         ("runner/workers.py", "import multiprocessing"),
         ("eval/run.py", "import os\nfrom viscodex import __version__\nos.environ['X']"),
-        ("__init__.py", "from viscodex.version import __version__"),
+        ("__init__.py", "from viscodex.version import __version__\ndef f():\n    from viscodex.serve import library"),
         ("demo.py", "from viscodex.merge import run\nfrom viscodex.eval import run"),
     ],
 )

@@ -12,9 +12,9 @@ Row = dict[str, Any]
 NOTES = (
     "CPU is user + system time of the whole process tree; medians, every value is in benchmarks/results/merge.json. "
     "Commands ran in turns, every second round backwards; outputs were removed between runs.",
-    "Before the first run of a size its inputs were read once, so that they lay in the page cache as far as they fit "
-    "(those of 8b do not fit). Before every run a helper used and freed memory: where a virtual machine hands free "
-    "memory back to its host, the first use of a page is dear, and is charged to whoever comes first.",
+    "Before the first run of a size its inputs were read from the disk once, so that they lay in the page cache as far "
+    "as they fit (those of 8b do not fit). Before every run a helper used and freed memory: where a virtual machine "
+    "hands free memory back to its host, the first use of a page is dear, and is charged to whoever comes first.",
     "“Without start-up” is the CPU time less that of the same program's start-up in the same run: for viscodex the "
     "whole command with --dry-run, which reads headers, configs and tokenizers and plans; for mergekit "
     "`mergekit-yaml --help`, its imports. For the floors it is the time after their imports. Memory over start-up is "

@@ -1,4 +1,4 @@
-"""Sixty real pages to measure rendering on: documentation from Debian packages, templates from npm.
+"""Sixty real pages, or more, to measure rendering on: documentation from Debian packages, templates from npm.
 
 They are fetched once into a cache folder by apt-get and npm, never kept in the repository, and made self-contained
 the way Design2Code makes its pages: style sheets inlined, scripts dropped, every picture replaced by rick.jpg.
@@ -6,12 +6,13 @@ the way Design2Code makes its pages: style sheets inlined, scripts dropped, ever
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tarfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from viscodex.core.rundir import cache_folder
 
 DEBIAN = ("python3.11-doc", "sqlite3-doc")
 NPM = (
@@ -35,26 +36,39 @@ NPM = (
     "stylish-portfolio@6.0.6",
 )
 COUNT, TEMPLATES = 60, 34
-LARGEST = 60_000
+SMALLEST, LARGEST = 4_000, 60_000
 """Bytes of a documentation page: larger ones are reference chapters of 30,000 pixels and more."""
 
 
-def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "viscodex" / "real-pages"
+def real_pages(more: int = 0) -> dict[str, str]:
+    """Name → self-contained HTML of the sixty pages, fetched if they are not in the cache.
 
-
-def real_pages() -> dict[str, str]:
-    """Name → self-contained HTML of the sixty pages, fetched if they are not in the cache."""
-    folder = cache_folder()
+    `more`: so many documentation pages, and what templates there are, beside them.
+    """
+    folder = cache_folder() / "real-pages"
     fetch(folder)
     templates = sorted(folder.glob("npm/*/package/dist/*.html"))
     chosen = templates[:: len(templates) // TEMPLATES][:TEMPLATES]
     for package in DEBIAN:
-        pages = [p for p in sorted((folder / "debian" / package).rglob("*.html")) if 4_000 < p.stat().st_size < LARGEST]
+        pages = [
+            p for p in sorted((folder / "debian" / package).rglob("*.html")) if SMALLEST < p.stat().st_size < LARGEST
+        ]
         wanted = (COUNT - TEMPLATES) // len(DEBIAN)
         chosen += pages[:: len(pages) // wanted][:wanted]
+        if more:
+            left = [page for page in pages if page not in set(chosen)]
+            chosen += left[:: max(1, len(left) * len(DEBIAN) // more)][: more // len(DEBIAN)]
+    if more:
+        chosen += [page for page in templates if page not in set(chosen)]
     return {str(path.relative_to(folder)): self_contained(path) for path in chosen}
+
+
+def documentation() -> list[Path]:
+    """Every page of the documentation packages that is more than a frame, fetched if they are not in the cache."""
+    folder = cache_folder() / "real-pages"
+    fetch(folder)
+    pages = [page for package in DEBIAN for page in sorted((folder / "debian" / package).rglob("*.html"))]
+    return [page for page in pages if page.stat().st_size > SMALLEST]
 
 
 def fetch(folder: Path) -> None:

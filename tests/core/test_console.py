@@ -94,3 +94,14 @@ def test_progress_on_a_terminal_is_live(monkeypatch):
     with console.progress("merging", 2) as counter:
         counter.advance(2)
         assert counter._live.tasks[0].completed == 2
+
+
+def test_a_count_without_a_total_tells_no_share():
+    assert console.Progress("drafts", None, "rows", done=3).line().startswith("drafts: 3 rows, ")
+
+
+def test_the_last_remark_is_shown():
+    counter = console.Progress("run", 4, "rows")
+    counter.advance(1, "1 kept")
+    counter.advance(1)
+    assert counter.line().endswith("; 1 kept")

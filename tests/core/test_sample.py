@@ -58,6 +58,11 @@ def test_other_modes_become_rgb(mode):
     assert encoded(PIL.Image.new(mode, (2, 2)), form).load().mode == "RGB"
 
 
+@pytest.mark.parametrize(("deep", "expected"), [(0, 0), (255, 0), (256, 1), (32768, 128), (65535, 255)])
+def test_grey_of_16_bits_keeps_its_shade(deep, expected):
+    assert only_colour(encoded(PIL.Image.new("I;16", (4, 3), deep)).load()) == (expected,) * 3
+
+
 def test_a_turned_photograph_is_shown_upright():
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees

@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from viscodex import doctor
 from viscodex.cli import main
 from viscodex.core.finding import Finding
 from viscodex.doctor import machine, packages, probe, tools
+from viscodex.sandbox.fonts import font_set
 
 OK = Finding("A", "first", "ok", "1.0")
 OPTIONAL = Finding("A", "second", "optional", "not found", "speed", "apt-get install second")
@@ -31,13 +34,21 @@ def executable(folder: Path, name: str, script: str = "") -> str:
 
 @pytest.fixture
 def empty_machine(tmp_path, monkeypatch):
-    """A machine with nothing on its PATH, beside Python, or in its home."""
+    """A machine with nothing on its PATH, beside Python, in its home, or where the sandbox looks."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools, "BOX_PATH", str(tmp_path / "box"))
+    monkeypatch.setattr(tools.bwrap, "bwrap_path", lambda: shutil.which("bwrap"))
+    monkeypatch.setattr(tools.backends, "problem", lambda backend: "not here")
+    monkeypatch.setattr(tools.chromium, "INSTALLED", ())
+    monkeypatch.delenv("VISCODEX_CHROMIUM", raising=False)
+    monkeypatch.setenv("VISCODEX_CHART_ENV", str(tmp_path / "charts"))
+    tools.chromium.find.cache_clear()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "PLAYWRIGHT_BROWSERS_PATH", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
+    yield tmp_path
+    tools.chromium.find.cache_clear()
 
 
 # The report
@@ -76,7 +87,9 @@ def test_json(capsys, monkeypatch, findings, ready):
 
 def test_every_check_answers_here():
     findings = doctor.examine()
-    assert {"Machine", "Packages", "Pages", "Sandbox", "Languages"} == {finding.section for finding in findings}
+    assert {"Machine", "Packages", "Pages", "Charts", "Sandbox", "Languages"} == {
+        finding.section for finding in findings
+    }
     assert all(finding.fix for finding in findings if finding.status == "missing")
 
 
@@ -93,12 +106,40 @@ def test_a_bare_machine_is_told_what_to_install(empty_machine):
     found = {finding.name: finding for finding in doctor.examine()}
     apt_get = "apt-get install" if os.geteuid() == 0 else "sudo apt-get install"
     assert found["browser"].status == found["bubblewrap"].status == "missing"
-    assert found["browser"].fix == f"{apt_get} chromium-headless-shell fonts-liberation"
+    assert found["browser"].fix == f"{apt_get} chromium-headless-shell fonts-liberation fonts-dejavu-core"
     assert found["bubblewrap"].fix == f"{apt_get} bubblewrap"
     assert found["go"] == Finding(
         "Languages", "go", "optional", "not found", "runs answers in Go", f"{apt_get} golang-go"
     )
     assert found["GPU"].status == "optional"
+    assert (found["chart environment"].status, found["chart environment"].fix) == (
+        "optional",
+        "viscodex sandbox charts-setup",
+    )
+
+
+def test_a_compiler_where_the_sandbox_does_not_look_is_not_enough(empty_machine):
+    rustc = executable(empty_machine, "rustc")
+    (empty_machine / "box").mkdir()
+    ruby = executable(empty_machine / "box", "ruby")
+    found = {finding.name: finding for finding in tools.languages()}
+    assert (found["rustc"].status, found["rustc"].detail) == ("optional", f"{rustc}: the sandbox does not look there")
+    assert found["rustc"].fix
+    assert (found["ruby"].status, found["ruby"].detail) == ("ok", ruby)
+
+
+def test_fonts_that_are_not_there_are_named(monkeypatch):
+    packages = {"fonts-dejavu-core": True, "fonts-noto-cjk": False}
+    monkeypatch.setattr(tools, "font_set", lambda: replace(font_set(), packages=packages))
+    *_, fonts = tools.browser()
+    assert (fonts.status, fonts.detail) == ("optional", "without fonts-noto-cjk")
+    assert fonts.fix.endswith("apt-get install fonts-noto-cjk")
+
+
+def test_without_namespaces_landlock_is_enough(empty_machine, monkeypatch):
+    monkeypatch.setattr(tools.backends, "problem", lambda backend: "" if backend == "landlock" else "not here")
+    (bubblewrap,) = tools.sandbox()
+    assert bubblewrap.status == "optional"
 
 
 def test_without_apt_get_the_wheels_serve(empty_machine):
@@ -120,7 +161,8 @@ def test_a_browser_of_playwright_is_found(empty_machine, monkeypatch):
     folder.mkdir(parents=True)
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(empty_machine / "browsers"))
     path = executable(folder, "headless_shell", "echo Chromium 150")
-    (found,) = tools.browser()
+    monkeypatch.setattr(tools.chromium, "reachable", lambda path: True)
+    found, _ = tools.browser()
     assert (found.status, found.detail) == ("ok", f"Chromium 150 ({path})")
 
 

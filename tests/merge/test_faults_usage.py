@@ -217,14 +217,16 @@ def test_a_dry_run_needs_no_output_and_leaves_nothing(bench, cli, monkeypatch):
 
 
 def test_no_bad_recipe_is_packaged(bench, cli):
-    """Every packaged recipe that only needs models runs on the trio."""
-    from viscodex.core.recipe import packaged
+    """Every packaged recipe that only needs models runs on the trio, with as many code models as it names."""
+    from viscodex.core.recipe import packaged, read_toml
 
-    names = [path.stem for path in packaged("merge") if path.parent.name == "merge"]
-    assert len(names) > 10
-    for name in names:
+    paths = [path for path in packaged("merge") if path.parent.name == "merge"]
+    assert len(paths) > 10
+    for name, named in ((path.stem, read_toml(path).get("code")) for path in paths):
         bench.recipe, bench.out = name, Path(bench.folder / f"out-{name}")
         bench.settings = {"base": str(bench.base)}
+        if isinstance(named, list):
+            bench.settings["code"] = json.dumps([str(bench.code)] * len(named))
         ended = cli([*bench.arguments(), "--dry-run"])
         assert ended.code == 0, (name, ended.err)
 

@@ -197,6 +197,25 @@ def test_model_stock(tasks, ratio):
     assert shares == pytest.approx([ratio / len(tasks)] * len(tasks), abs=1e-6)
 
 
+def test_uncorrelated_keeps_every_vector_along_itself():
+    a, b = tensor(3, 0, 0), tensor(1, 2, 0)
+    _, shares = arithmetic.uncorrelated([1.0, 1.0], gram(a, b))
+    merged = shares[0] * a + shares[1] * b
+    assert float((merged * a).sum()) == pytest.approx(float((a * a).sum()), rel=1e-4)
+    assert float((merged * b).sum()) == pytest.approx(float((b * b).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "wanted"),
+    [((1, 0), (0, 5), [1, 1]), ((1, 2), (1, 2), [0.5, 0.5]), ((1, 0), (-1, 0), [1, 1]), ((0, 0), (3, 4), [0, 1])],
+    ids=["at right angles", "equal", "opposed", "nothing learnt"],
+)
+def test_uncorrelated_at_its_corners(a, b, wanted):
+    of_base, shares = arithmetic.uncorrelated([1.0, 1.0], gram(tensor(*a), tensor(*b)))
+    assert shares == pytest.approx(wanted, abs=1e-4)
+    assert of_base == pytest.approx(1 - sum(wanted), abs=1e-4)
+
+
 def test_metagpt_weights_by_squared_norm():
     of_base, shares = arithmetic.metagpt([1.0, 1.0], gram(tensor(1, 0), tensor(1, math.sqrt(2))))
     assert shares == pytest.approx([0.25, 0.75])

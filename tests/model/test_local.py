@@ -13,7 +13,7 @@ import torch
 
 from viscodex.core.errors import VisCodexError
 from viscodex.core.sample import Image, Sample
-from viscodex.model.decoding import Noise, nucleus, up_to_stop
+from viscodex.model.decoding import Noise, Row, nucleus, up_to_stop
 from viscodex.model.generate import Completion, Sampling
 from viscodex.model.local import Local
 from viscodex.model.questions import Question
@@ -124,7 +124,7 @@ def test_finish_and_usage(tiny, samples, tmp_path):
     assert (cut.finish, cut.usage.completion_tokens) == ("length", 16)
     inputs = local.asker.tensors(local.asker.questions(samples[0], 1))
     assert cut.usage.prompt_tokens == inputs["input_ids"].shape[1]
-    written = local._write(local.asker.questions(samples[0], 1), inputs, SHORT)[0]
+    written = local._write(local.rows(samples[0], SHORT), inputs)[0]
     last = next(place for place in range(5, 16) if written[place] not in written[:place])
     ending = Path(shutil.copytree(tiny().vlm, tmp_path / "ending"))
     (ending / "generation_config.json").write_text(json.dumps({"eos_token_id": written[last]}))
@@ -244,8 +244,8 @@ def test_sampling_follows_the_probabilities():
     for temperature, shares in ((1.0, [0.6, 0.3, 0.1]), (0.5, [0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46])):
         sampling = Sampling(temperature=temperature)
         asked = Sample(id="s", kind="qa", prompt=("?",))
-        rows = [Question(asked, "?", 1, index) for index in range(4000)]
-        noisy = Noise(rows, sampling, torch.device("cpu"))(torch.empty(0), scores.repeat(4000, 1))
+        rows = [Row(Question(asked, "?", 1, index), sampling) for index in range(4000)]
+        noisy = Noise(rows, torch.device("cpu"))(torch.empty(0), scores.repeat(4000, 1))
         counts = noisy.argmax(-1).bincount(minlength=3)
         for count, share in zip(counts.tolist(), shares, strict=True):
             assert abs(count / 4000 - share) < 4 * (share * (1 - share) / 4000) ** 0.5

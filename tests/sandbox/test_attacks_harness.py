@@ -173,12 +173,14 @@ def test_running_without_isolation_must_be_asked_for_and_is_recorded(limits):
 POORER = """
 import ctypes, errno, struct, sys
 from viscodex.sandbox import seccomp
+from viscodex.sandbox.syscalls import number
+MACHINE = seccomp.platform.machine()
 from viscodex.sandbox.seccomp import JUMP_ANY_BIT, JUMP_EQUAL, LOAD, RETURN, _Step
 steps = [_Step(LOAD, 0)]
 if "landlock" in sys.argv[1]: steps.append(_Step(JUMP_EQUAL, 444, hit="no"))
-steps += [_Step(JUMP_EQUAL, seccomp._known("clone3", seccomp.platform.machine()), hit="no"),
-          _Step(JUMP_EQUAL, seccomp._known("unshare", seccomp.platform.machine()), hit="no"),
-          _Step(JUMP_EQUAL, seccomp._known("clone", seccomp.platform.machine()), miss="yes"),
+steps += [_Step(JUMP_EQUAL, number("clone3", MACHINE), hit="no"),
+          _Step(JUMP_EQUAL, number("unshare", MACHINE), hit="no"),
+          _Step(JUMP_EQUAL, number("clone", MACHINE), miss="yes"),
           _Step(LOAD, 16), _Step(JUMP_ANY_BIT, 0x10000000, hit="no", miss="yes"),
           _Step(RETURN, 0x00050000 | errno.ENOSYS, label="no"), _Step(RETURN, 0x7FFF0000, label="yes")]
 text = ctypes.create_string_buffer(seccomp.assemble(steps))

@@ -78,7 +78,14 @@ def test_the_nonce_alone_would_believe_these(judge, name):
     assert verdict.execution.ok and len(verdict.execution.channel) == 32
 
 
+def require_numpy(judge):
+    """Where the project's own Python is out of the box's reach, it is the system's, which may have none."""
+    if "No module named 'numpy'" in judge(f"import numpy\n{RIGHT}", TEST)[0].reason:
+        pytest.skip("the Python that this box can reach has no numpy: apt install python3-numpy")
+
+
 def test_disarmed_checks_are_forged(judge):
+    require_numpy(judge)
     unittest_disarmed = WRONG + "import unittest\nunittest.TestCase.assertEqual = lambda *a: None"
     numpy_disarmed = (
         WRONG + "import numpy.testing\n"
@@ -89,6 +96,7 @@ def test_disarmed_checks_are_forged(judge):
 
 
 def test_honest_programs_pass_and_wrong_ones_fail(judge):
+    require_numpy(judge)
     verdicts = judge(RIGHT, TEST, UNITTEST, NUMPY, "assert 5 == add(2, 3)", "assert add(1, 1) == 3")
     assert [v.outcome for v in verdicts] == ["passed"] * 4 + ["failed"]
     assert verdicts[-1].reason == "AssertionError"
@@ -96,6 +104,7 @@ def test_honest_programs_pass_and_wrong_ones_fail(judge):
 
 
 def test_an_answer_with_its_own_equality_is_not_accused(judge):
+    require_numpy(judge)
     fraction = "from fractions import Fraction\ndef add(a, b): return Fraction(a + b, 1)"
     array = "import numpy as np\ndef add(a, b): return np.asarray(a + b)"
     assert judge(fraction, TEST)[0].passed
@@ -123,6 +132,8 @@ OTHERS = {
              'if (Sums.add(2, 2) != 4) throw new RuntimeException("}"); } }'),
     "go": ("package main\nfunc add(a, b int) int { return a + b }",
            'func main() { if add(2, 2) != 4 { panic("}") } }'),
+    "csharp": ("static class Sums { public static int Add(int a, int b) { return a + b; } }",
+               'class T { static void Main() { if (Sums.Add(2, 2) != 4) throw new System.Exception("}"); } }'),
 }  # fmt: skip
 ENDS = {
     "javascript": "process.exit(0)", "typescript": "process.exit(0)", "ruby": "exit!(0)", "php": "exit(0);",
@@ -138,11 +149,13 @@ def test_other_languages_pass_fail_and_cannot_end_early(language):
     code, test = OTHERS[language]
     wrong = code.replace("a + b", "a * b + 1").replace("$1 + $2", "$1 * $2 + 1").replace("$a + $b", "$a * $b + 1")
     assert wrong != code
-    early = f"{ENDS[language]} //".replace("//", "#" if language in ("ruby", "r", "bash") else "//")
+    early = f"{ENDS.get(language, '')} //".replace("//", "#" if language in ("ruby", "r", "bash") else "//")
     if language == "go":
         code_ending = 'package main\nimport "os"\nfunc add(a, b int) int { os.Exit(0); return 0 }'
     elif language == "cpp":
         code_ending = "#include <cstdlib>\n#include <cassert>\nint add(int a, int b) { exit(0); }"
+    elif language == "csharp":
+        code_ending = code.replace("return", "System.Environment.Exit(0); return")
     elif language == "java":
         code_ending = "class Sums { static int add(int a, int b) { System.exit(0); return 0; } }"
     else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import browser, chromium
 from viscodex.sandbox.backends import ISOLATING, problem
 from viscodex.sandbox.browser import Browser, render_page, render_pages
@@ -57,6 +59,29 @@ def test_the_window_stays_a_window():
     assert (column[720:] == 255).all()
 
 
+WINDOW = """<body style="margin:0"><p style="height:3000px">x</p><output id=seen></output><script>
+const seen = new Set(), look = () => {
+  seen.add([innerWidth, innerHeight, outerWidth, outerHeight, screen.width, screen.height, visualViewport.width,
+    visualViewport.height, document.documentElement.clientWidth, matchMedia("(min-device-width: 1000px)").matches,
+    document.visibilityState, document.hasFocus()].join(" "));
+  document.getElementById("seen").textContent = [...seen].join("; ");
+}, note = (event) => { seen.add(event.type); look() };
+look(); setInterval(look, 1); (function frame() { look(); requestAnimationFrame(frame) })();
+for (const name of ["resize", "scroll", "focus", "blur"]) addEventListener(name, note);
+visualViewport.addEventListener("resize", note);
+new IntersectionObserver(([entry]) => { seen.add("root " + entry.rootBounds.height); look() }).observe(document.body);
+</script>"""
+
+
+def test_a_page_sees_one_window_from_its_first_script_to_its_last_picture():
+    """Whatever the tab is made to be, before, between and while pictures are taken."""
+    pause = Variant(script="() => new Promise((resolve) => setTimeout(resolve, 200))")
+    told = Variant(script="() => document.getElementById('seen').textContent", capture=False)
+    page = render_page(WINDOW, View(width=1100, height=600, variants=(pause, pause, told)))
+    sights = set(page.captures[-1].value.split("; "))
+    assert sights == {"1100 600 1100 600 1100 600 1100 600 1100 true visible true", "root 600"}
+
+
 def test_text_blocks_tell_what_stands_where_in_which_colour():
     page = render_page(
         '<body style="margin:0"><p style="position:absolute;left:100px;top:900px;margin:0;font:20px Arial;'
@@ -102,11 +127,12 @@ def test_variants_change_the_live_page_one_after_the_other():
                 Variant(script=paint.format("#010203")),
                 Variant(script="async () => { document.body.style.paddingTop = '80px' }"),
                 Variant(script="() => [innerHeight, document.body.innerText]", capture=False),
+                Variant(script="() => false"),
             ),
         ),
     )
-    first, second, third = page.captures
-    assert page.png == b"" and page.ok
+    first, second, third, unwanted = page.captures
+    assert page.png == b"" and page.ok and unwanted.png == b""
     assert first.value == "t" and (pixels(first.png)[100:, :] == (1, 2, 3)).all()  # the transition is at its end
     assert (second.width, second.height) == (1280, 800) and (pixels(second.png)[100:] == (1, 2, 3)).all()
     assert third.png == b"" and third.value == [720, "x"]
@@ -183,6 +209,28 @@ def test_thirty_times_the_same_bytes():
     )  # no lazy picture is missing
 
 
+def test_variants_give_the_same_bytes_every_time():
+    """A page that has changed is drawn whole, not mended: seams would lie where chance has put them."""
+    card = '<div style="border-radius:9px;border:1px solid #777;margin:9.5px;padding:7px">Card <b>text</b></div>'
+    recolour = Variant(script="() => document.querySelectorAll('div,b').forEach((node) => node.style.color = 'red')")
+    sticky = '<nav style="position:sticky;top:0;overflow:auto;height:300px;margin-top:1500px">menu<p>more'
+    html = f'<body style="font:14.3px Arial">{card * 60}{sticky}'
+    pages = [render_page(html, View(text_blocks=False, variants=(recolour, recolour))) for _ in range(6)]
+    for pictures in zip(*((page.png, *(capture.png for capture in page.captures)) for page in pages), strict=True):
+        assert len(set(pictures)) == 1
+
+
+def test_parts_with_layers_of_their_own_are_in_every_picture():
+    """A sidebar that scrolls loses its opaque ground and is a layer no more: it must not be missing meanwhile."""
+    html = (Path(__file__).parents[1] / "golden" / "design2code" / "ref" / "pydoc_about.html").read_text("utf-8")
+    clear = "for (const node of document.querySelectorAll('*')) node.style.setProperty('background-color', '#fff0')"
+    scripts = (f"() => {{ {clear}; document.body.style.color = '{color}' }}" for color in ("red", "lime"))
+    recolour = [Variant(script=script) for script in scripts]
+    pages = [render_page(html, View(text_blocks=False, variants=tuple(recolour))) for _ in range(15)]
+    for pictures in zip(*((page.png, *(capture.png for capture in page.captures)) for page in pages), strict=True):
+        assert len(set(pictures)) == 1
+
+
 def test_many_pages_come_back_in_order():
     sizes = list(range(800, 1600, 100))
     sources = (f'<body style="margin:0"><div style="height:{size}px">{size}' for size in sizes)
@@ -198,6 +246,28 @@ def test_a_worn_browser_is_replaced(monkeypatch):
             assert worn.render("x", View(capture=False)).ok
             launchers.add(worn._running.boxed.launcher)
     assert len(launchers) == 3
+
+
+def test_a_browser_that_dies_at_its_start_is_started_again(monkeypatch):
+    """Chromium itself has been seen to end by a segmentation fault before its first page."""
+    well, started = chromium.start, []
+
+    def sometimes(executable: chromium.Chromium, *rest: object) -> chromium.Running:
+        started.append(executable)
+        return well(executable if len(started) == 3 else chromium.Chromium("/bin/false"), *rest)
+
+    monkeypatch.setattr(chromium, "start", sometimes)
+    with Browser() as held:
+        assert held.render("x", View(capture=False)).ok
+        assert len(started) == 3
+
+
+def test_a_browser_that_never_starts_is_an_error():
+    with (
+        Browser(executable=chromium.Chromium("/bin/false")) as held,
+        pytest.raises(VisCodexError, match="does not answer"),
+    ):
+        held.render("x")
 
 
 def test_every_back_end_draws_the_same():

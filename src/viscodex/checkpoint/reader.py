@@ -19,6 +19,7 @@ from viscodex.core.rundir import read_json
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+TASK_VECTOR = "task_vector.json"  # beside weights that are differences to a base
 
 # Left by quantisers that do not write into config.json.
 QUANTISATION_FILES = {"quantize_config.json", "quant_config.json", "hf_quant_config.json"}
@@ -70,6 +71,11 @@ class Checkpoint:
         if found is None and key == ("backbone", HEAD) and self.geometry.tied_embeddings:
             return self.tensors.get(("backbone", EMBEDDING))
         return found
+
+    @property
+    def is_task_vector(self) -> bool:
+        """Whether the tensors are what tuning added to a base, not a model."""
+        return (self.path / TASK_VECTOR).is_file()
 
     @property
     def shards(self) -> list[str]:

@@ -6,32 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from viscodex.cli import _merge_search
+from viscodex.cli._run_by_default import RUN, RunByDefault
 from viscodex.core import console
 from viscodex.core.errors import UsageError
 
-RUN = "run"
-
-
-class RecipeOrCommand(TyperGroup):
-    """`merge NAME …` runs a recipe; a word that is a sub-command (inspect, …) is that."""
-
-    def parse_args(self, context: Any, args: list[str]) -> list[str]:
-        first = next((word for word in args if not word.startswith("-")), None)
-        if first is not None and first not in self.commands:
-            args = [RUN, *args]
-        return super().parse_args(context, args)
-
-
 group = typer.Typer(
-    cls=RecipeOrCommand,
+    cls=RunByDefault,
     no_args_is_help=True,
     help="Merge code LLMs into a VLM: viscodex merge RECIPE --out DIR. See also: viscodex recipes.",
 )
 
 
 def register(app: typer.Typer) -> None:
+    group.command("search")(_merge_search.search)
     app.add_typer(group, name="merge")
 
 
@@ -59,7 +48,7 @@ def run(
     if check not in ("headers", "load", "none"):
         raise UsageError(f'no check "{check}"', hint="--check headers, load or none")
     overrides = parse_set(settings)
-    lambdas = parse_lambdas(lam)
+    lambdas = _merge_search.parse_lambdas(lam)
     if len(lambdas) == 1:
         overrides["lambda"] = lambdas.pop()
     chosen = MergeRecipe.load(recipe, overrides)
@@ -100,19 +89,86 @@ def inspect(
     console.table("", header, rows, right=range(2, len(header)))
 
 
-def parse_lambdas(text: str) -> list[float]:
-    """`"0.7,0.8"` → [0.7, 0.8]."""
-    try:
-        values = [float(word) for word in text.split(",") if word.strip()]
-    except ValueError:
-        values = []
-    if text.strip() and not values:
-        raise UsageError(f'--lambda takes numbers, not "{text}"', hint="--lambda 0.7 or --lambda 0.7,0.8")
-    if any(not 0.0 <= value <= 1.0 for value in values):
-        raise UsageError(f"λ is the VLM's weight, from 0 to 1, not {text}", hint="--lambda 0.7")
-    if len(set(values)) < len(values):
-        raise UsageError(f"a λ is given twice: {text}")
-    return values
+@group.command()
+def check(
+    vlm: str = typer.Argument("", metavar="[A]", help="A vision-language model: a folder or a hub id."),
+    llm: str = typer.Argument("", metavar="[B]", help="A language model."),
+    base: str = typer.Option("", help="Their base, if it is to take part."),
+    table: bool = typer.Option(False, "--table", help="Which model types fit together, without any model."),
+    json: bool = typer.Option(False, "--json", help="The verdict as JSON."),
+) -> None:
+    """Whether B can be merged into A, and why not. Reads headers only; exit code 1 when it cannot."""
+    from viscodex.merge.check import check_pair, family_table
+
+    if table:
+        header, rows = family_table()
+        if json:
+            console.result_json([dict(zip(header, row, strict=True)) for row in rows])
+        else:
+            console.table("Same architecture and same size: yes", header, rows)
+        return
+    if not vlm or not llm:
+        raise UsageError("two models are needed", hint="viscodex merge check VLM LLM, or --table")
+    verdict = check_pair(vlm, llm, base)
+    if json:
+        console.result_json(verdict.as_json())
+    else:
+        console.result("can be merged" if verdict.is_mergeable else "cannot be merged")
+        for line in (*verdict.reasons, *verdict.notes):
+            console.result(f"  {line}")
+    if not verdict.is_mergeable:
+        raise typer.Exit(1)
+
+
+@group.command()
+def extract(
+    tuned: str = typer.Argument(help="The tuned model: a VLM or a language model."),
+    base: str = typer.Argument(help="The base it was tuned from."),
+    out: Path = typer.Option(..., "--out", "-o", help="The output folder; must be new or empty."),
+    rank: int = typer.Option(0, min=0, help="Write a LoRA adapter of at most this rank instead."),
+    energy: float = typer.Option(0.0, min=0.0, max=1.0, help="… of the smallest ranks that keep this share of ‖τ‖²."),
+    dtype: str = typer.Option("bfloat16", help="The format of the differences; float32 keeps them exact."),
+    threads: int = typer.Option(0, min=0, max=256, help="Worker threads; 0 is one per core, at most 8."),
+    json: bool = typer.Option(False, "--json", help="The report as JSON."),
+) -> None:
+    """Save what tuning added to a backbone: in full, for any merge, or as a LoRA adapter that PEFT loads."""
+    from viscodex.merge.extract import extract as run_extract
+    from viscodex.merge.lora import extract_lora
+
+    if rank or energy:
+        found = extract_lora(tuned, base, out, rank=rank, energy=energy, threads=threads)
+        lines = [
+            f"{found['matrices']} linear layers, {found['parameters']:,} parameters",
+            f"{found['energy_kept']:.1%} of their ‖τ‖² is kept, {found['energy_kept_of_all']:.1%} of the backbone's",
+        ]
+    else:
+        found = run_extract(tuned, base, out, dtype=dtype, threads=threads)
+        lines = [f"{found['tensors']} tensors, ‖τ‖ / ‖θ_base‖ = {found['relative_norm']:.4f}"]
+    if json:
+        console.result_json(found)
+        return
+    kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in found["energy"].items() if share)
+    for line in (*lines, f"‖τ‖² by kind: {kinds}", f"written: {out}"):
+        console.result(line)
+
+
+@group.command()
+def apply(
+    vector: Path = typer.Argument(help="A task vector's folder, or a LoRA adapter's."),
+    base: str = typer.Argument(help="The base it is added to."),
+    out: Path = typer.Option(..., "--out", "-o", help="The output folder; must be new or empty."),
+    scale: float = typer.Option(1.0, help="Factor on the task vector; −1 takes it away."),
+) -> None:
+    """Add a task vector or a LoRA adapter to a base: a checkpoint that merges like any other."""
+    from viscodex.merge.extract import apply_vector
+    from viscodex.merge.lora import CONFIG, apply_lora
+
+    if (vector / CONFIG).is_file():
+        found = apply_lora(vector, base, out, scale=scale)
+        console.result(f"{found['tensors']} tensors changed")
+    else:
+        apply_vector(str(vector), base, out, scale=scale)
+    console.result(f"written: {out}")
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:

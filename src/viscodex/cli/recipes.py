@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from viscodex.core.recipe import Recipe
 
 # Job → the class of its recipes. A job that gains recipes gains a line.
-CLASSES = {"merge": "viscodex.merge.recipe:MergeRecipe"}
+CLASSES = {
+    "ablate": "viscodex.ablate.recipe:AblateRecipe",
+    "data": "viscodex.data.recipe:DataRecipe",
+    "eval": "viscodex.eval.recipe:EvalRecipe",
+    "merge": "viscodex.merge.recipe:MergeRecipe",
+    "pocket": "viscodex.pocket.recipe:PocketRecipe",
+    "train": "viscodex.train.recipe:TrainRecipe",
+}
 
 group = typer.Typer(help="List, show and copy the packaged recipes, and say what each key means.")
 

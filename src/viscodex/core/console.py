@@ -75,23 +75,27 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, r
 
 @dataclass
 class Progress:
-    """A steady count towards a total, from any thread; `unit` "B" is shown as GB and GB/s."""
+    """A steady count towards a total (None: not known), from any thread; `unit` "B" is shown as GB and GB/s."""
 
     label: str
-    total: float
+    total: float | None
     unit: str
     done: float = 0.0
+    note: str = ""
     started: float = field(default_factory=time.monotonic)
     _last: float = field(default_factory=time.monotonic)
     _live: Any = None
     _task: Any = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def advance(self, amount: float) -> None:
+    def advance(self, amount: float, note: str = "") -> None:
+        """Count on; `note` is a remark on how it goes, the last one is shown."""
         with self._lock:
             self.done += amount
+            self.note = note or self.note
             if self._live is not None:
-                self._live.update(self._task, completed=self.done)
+                description = f"{self.label}: {self.note}" if self.note else self.label
+                self._live.update(self._task, completed=self.done, description=description)
             elif time.monotonic() - self._last >= PLAIN_INTERVAL_S:
                 self._last = time.monotonic()
                 say(self.line())
@@ -99,18 +103,20 @@ class Progress:
     def line(self) -> str:
         """The plain progress line."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
+        rate, remark = self.done / elapsed, f"; {self.note}" if self.note else ""
+        if self.total is None:
+            return f"{self.label}: {self.done:.0f} {self.unit}, {rate:.1f} {self.unit}/s{remark}"
         share = 100 * self.done / self.total if self.total else 100.0
-        rate = self.done / elapsed
         left = f"{(self.total - self.done) / rate:.0f} s left" if rate else "just begun"
         if self.unit == "B":
             amount = f"{self.done / 1e9:.1f}/{self.total / 1e9:.1f} GB, {rate / 1e9:.2f} GB/s"
         else:
             amount = f"{self.done:.0f}/{self.total:.0f} {self.unit}, {rate:.1f} {self.unit}/s"
-        return f"{self.label}: {share:.0f} % ({amount}, {left})"
+        return f"{self.label}: {share:.0f} % ({amount}, {left}){remark}"
 
 
 @contextmanager
-def progress(label: str, total: float, unit: str = "items") -> Iterator[Progress]:
+def progress(label: str, total: float | None, unit: str = "items") -> Iterator[Progress]:
     """Show a count while the block runs."""
     counter = Progress(label, total, unit)
     if settings.quiet or not sys.stderr.isatty():

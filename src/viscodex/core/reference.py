@@ -6,9 +6,8 @@ import json
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-
-from viscodex.core.recipe import Recipe
 
 
 class Key(NamedTuple):
@@ -20,12 +19,26 @@ class Key(NamedTuple):
     meaning: str
 
 
-def keys_of(recipe: type[Recipe]) -> list[Key]:
-    """Every key of a recipe, in the order of its fields."""
-    return [
-        Key(field.alias or name, type_in_words(field.annotation), _default(field), field.description or "")
-        for name, field in recipe.model_fields.items()
-    ]
+def keys_of(recipe: type[BaseModel], table: str = "") -> list[Key]:
+    """Every key of a recipe, in the order of its fields; those of a table as `table.key`."""
+    keys = []
+    for name, field in recipe.model_fields.items():
+        key, shape = table + (field.alias or name), field.annotation
+        if isinstance(shape, type) and issubclass(shape, BaseModel):
+            keys += keys_of(shape, f"{key}.")
+        elif optional := _optional_table(shape):
+            keys.append(Key(key, "table", _default(field), field.description or ""))
+            keys += keys_of(optional, f"{key}.")
+        else:
+            keys.append(Key(key, type_in_words(shape), _default(field), field.description or ""))
+    return keys
+
+
+def _optional_table(annotation: Any) -> type[BaseModel] | None:
+    """The table of `Table | None`."""
+    members = [member for member in get_args(annotation) if member is not NoneType]
+    is_table = len(members) == 1 and isinstance(members[0], type) and issubclass(members[0], BaseModel)
+    return members[0] if is_table and get_origin(annotation) in (Union, UnionType) else None
 
 
 def type_in_words(annotation: Any) -> str:

@@ -48,6 +48,13 @@ def read_json(path: Path) -> Any:
         raise VisCodexError(f"{path.name} is not JSON that can be read: {error}", where=str(path)) from error
 
 
+def cache_folder() -> Path:
+    """What can be computed or fetched again: $VISCODEX_CACHE, or viscodex in the user's cache folder."""
+    if named := os.environ.get("VISCODEX_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "viscodex"
+
+
 def fsync_folder(path: Path) -> None:
     """Make renames inside `path` durable."""
     handle = os.open(path, os.O_RDONLY)

@@ -67,6 +67,8 @@ class Image(BaseModel):
             rgba = picture.convert("RGBA")
             white = PIL.Image.new("RGBA", rgba.size, "white")
             return PIL.Image.alpha_composite(white, rgba).convert("RGB")
+        if picture.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255: all of it white
+            return picture.point(lambda value: value / 256).convert("L").convert("RGB")
         return picture.convert("RGB")
 
 

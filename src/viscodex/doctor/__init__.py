@@ -19,6 +19,7 @@ CHECKS: list[Check] = [
     packages.requirements,
     packages.kernel,
     tools.browser,
+    tools.charts,
     tools.sandbox,
     selftest.findings,
     tools.languages,

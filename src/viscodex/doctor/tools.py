@@ -1,4 +1,7 @@
-"""Checks of the programs beside Python: browser, sandbox, and the languages that answers are written in."""
+"""Checks of the programs beside Python: browser, sandbox, charts, and the languages that answers are written in.
+
+They look where the sandbox looks, which is not always the PATH: a compiler in someone's home is of no use to it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from viscodex.core.finding import Finding
+from viscodex.core.errors import VisCodexError
+from viscodex.core.finding import Finding, Status
 from viscodex.doctor.probe import first_line
+from viscodex.sandbox import backends, bwrap, chart_environment, chromium
+from viscodex.sandbox.fonts import font_set
+from viscodex.sandbox.jail import ENVIRONMENT
 
 NOBODY = 65534
 KERNEL = Path("/proc/sys/kernel")
+BOX_PATH = ENVIRONMENT["PATH"]
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,28 @@ class Tool:
         return next(filter(None, (shutil.which(command, path=folders) for command in self.commands)), None)
 
     @property
+    def boxed_path(self) -> str | None:
+        """Where a program in the sandbox finds it."""
+        return next(filter(None, (shutil.which(command, path=BOX_PATH) for command in self.commands)), None)
+
+    @property
     def fix(self) -> str:
         """The command that brings the tool to this machine."""
         if shutil.which("apt-get"):
-            root = "" if os.geteuid() == 0 else "sudo "
             words = self.packages.split()
             npm = " ".join(word.removeprefix("npm:") for word in words if word.startswith("npm:"))
-            debian = f"{root}apt-get install {' '.join(word for word in words if not word.startswith('npm:'))}"
-            return f"{debian} && {root}npm install -g {npm}" if npm else debian
+            debian = apt_get(*(word for word in words if not word.startswith("npm:")))
+            return f"{debian} && {_root()}npm install -g {npm}" if npm else debian
         return self.elsewhere or f"install {self.commands[0]} with the system's package manager"
+
+
+def apt_get(*packages: str) -> str:
+    """The command that installs Debian packages."""
+    return f"{_root()}apt-get install {' '.join(packages)}"
+
+
+def _root() -> str:
+    return "" if os.geteuid() == 0 else "sudo "
 
 
 def declared() -> dict[str, Tool]:
@@ -56,21 +77,34 @@ def declared() -> dict[str, Tool]:
 
 def browser() -> Iterator[Finding]:
     tool = declared()["chromium-headless-shell"]
-    found = tool.path or playwright_browser()
-    if found is None:
-        yield Finding("Pages", "browser", "missing", "no Chromium", tool.purpose, tool.fix)
+    try:
+        found = chromium.find().path
+    except VisCodexError as error:
+        yield Finding("Pages", "browser", "missing", error.problem, tool.purpose, tool.fix)
     else:
         version = first_line([found, "--version"]) or "does not tell its version"
         yield Finding("Pages", "browser", "ok", f"{version} ({found})", tool.purpose)
+    yield _fonts()
 
 
-def playwright_browser() -> str | None:
-    """The newest Chromium that Playwright downloaded."""
-    cache = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
-    root = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or f"{cache}/ms-playwright").expanduser()
-    names = ("chrome-headless-shell", "headless_shell", "chrome", "Chromium")
-    found = sorted(path for name in names for path in root.glob(f"chromium*/**/{name}") if path.is_file())
-    return str(found[-1]) if found else None
+def _fonts() -> Finding:
+    purpose = "draw the letters of web pages, the same everywhere"
+    lacking = [package for package, there in font_set().packages.items() if not there]
+    if not lacking:
+        return Finding("Pages", "fonts", "ok", "all that pages are drawn with", purpose)
+    return Finding("Pages", "fonts", "optional", f"without {', '.join(lacking)}", purpose, apt_get(*lacking))
+
+
+def charts() -> Iterator[Finding]:
+    purpose = "draws charts with the versions that the benchmarks are scored with"
+    try:
+        environment = chart_environment.require()
+    except VisCodexError as error:
+        yield Finding("Charts", "chart environment", "optional", error.problem, purpose, error.hint)
+    else:
+        matplotlib = environment.packages["matplotlib"]
+        detail = f"matplotlib {matplotlib}, Python {environment.python_version} ({environment.path})"
+        yield Finding("Charts", "chart environment", "ok", detail, purpose)
 
 
 def sandbox() -> Iterator[Finding]:
@@ -79,15 +113,17 @@ def sandbox() -> Iterator[Finding]:
         fix = "run viscodex in a Linux container or virtual machine"
         yield Finding("Sandbox", "bubblewrap", "optional", "exists for Linux only", tool.purpose, fix)
         return
-    if tool.path is None:
-        yield Finding("Sandbox", "bubblewrap", "missing", "not found", tool.purpose, tool.fix)
+    path = bwrap.bwrap_path()
+    status: Status = "missing" if backends.problem("landlock") else "optional"  # either of the two holds programs
+    if path is None:
+        yield Finding("Sandbox", "bubblewrap", status, "not found", tool.purpose, tool.fix)
         return
-    yield Finding("Sandbox", "bubblewrap", "ok", f"{first_line([tool.path, '--version'])} ({tool.path})", tool.purpose)
+    yield Finding("Sandbox", "bubblewrap", "ok", f"{first_line([path, '--version'])} ({path})", tool.purpose)
     purpose = "how bubblewrap shuts a program in"
-    if can_unshare(tool.path):
+    if can_unshare(path):
         yield Finding("Sandbox", "user namespaces", "ok", "work", purpose)
     else:
-        yield Finding("Sandbox", "user namespaces", "missing", "refused by the kernel", purpose, _namespace_fix())
+        yield Finding("Sandbox", "user namespaces", status, "refused by the kernel", purpose, _namespace_fix())
 
 
 def can_unshare(bwrap: str) -> bool:
@@ -102,10 +138,12 @@ def languages() -> Iterator[Finding]:
     for tool in declared().values():
         if tool.group == "demo":
             continue
-        if tool.path is None:
-            yield Finding("Languages", tool.commands[0], "optional", "not found", tool.purpose, tool.fix)
+        name, path = tool.commands[0], tool.boxed_path
+        if path is None:
+            elsewhere = f"{tool.path}: the sandbox does not look there" if tool.path else "not found"
+            yield Finding("Languages", name, "optional", elsewhere, tool.purpose, tool.fix)
         else:
-            yield Finding("Languages", tool.commands[0], "ok", tool.path, tool.purpose)
+            yield Finding("Languages", name, "ok", path, tool.purpose)
 
 
 def _namespace_fix() -> str:

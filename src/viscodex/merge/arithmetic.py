@@ -90,11 +90,30 @@ def model_stock(weights: Sequence[float], gram: Gram | None = None) -> tuple[flo
 
 
 def metagpt(weights: Sequence[float], gram: Gram | None = None) -> tuple[float, list[float]]:
-    """θ = θ_b + Σ λᵢ τᵢ with λᵢ = ‖τᵢ‖² / Σ ‖τₖ‖² over the whole backbone (MetaGPT, arXiv 2406.11385, closed form)."""
+    """θ = θ_b + Σ λᵢ τᵢ with λᵢ = ‖τᵢ‖² / Σ ‖τₖ‖² over the whole backbone (MetaGPT, arXiv 2406.11385, closed form).
+
+    `metagpt_layerwise` takes the sums over each tensor instead.
+    """
     assert gram is not None
     squares = [float(gram[i, i]) for i in range(len(weights))]
     total = math.fsum(squares)
     return task_arithmetic([s / total for s in squares] if total > 0 else [1.0 / len(weights)] * len(weights))
+
+
+def uncorrelated(weights: Sequence[float], gram: Gram | None = None) -> tuple[float, list[float]]:
+    """θ = θ_b + Σ cᵢ τᵢ, every τᵢ kept in full along its own direction: ⟨Σ cⱼ τⱼ, τᵢ⟩ = ‖τᵢ‖² for all i (ours).
+
+    Solved for each tensor from norms and cosines. Task vectors at right angles are added whole (c = 1), equal ones
+    count once (c = 1/n), opposed ones would grow without end: c is kept within [0, 1].
+    """
+    assert gram is not None
+    norms = np.sqrt(np.maximum(np.diag(gram), 0.0))
+    if not norms.any():
+        return task_arithmetic([0.0] * len(weights))
+    scale = np.where(norms > 0, norms, 1.0)
+    cosines = gram / np.outer(scale, scale) + 1e-6 * np.eye(len(weights))  # of two equal vectors, half each
+    solved = np.linalg.solve(cosines, norms) / scale
+    return task_arithmetic([min(max(float(c), 0.0), 1.0) for c in solved])
 
 
 Coefficients = Callable[[Sequence[float], Gram | None], tuple[float, list[float]]]
@@ -157,6 +176,8 @@ METHODS: dict[str, Method] = {
     "slerp": _weighted(slerp, "never", measure=gram_of_models, most_models=2),
     "model_stock": _weighted(model_stock, measure=gram_of_tasks, uses_weights=False),
     "metagpt": _weighted(metagpt, measure=gram_of_tasks, scope="model", uses_weights=False),
+    "metagpt_layerwise": _weighted(metagpt, measure=gram_of_tasks, uses_weights=False),
+    "uncorrelated": _weighted(uncorrelated, measure=gram_of_tasks, uses_weights=False),
     "ties": Method(
         sparse.ties,
         thinning=sparse.ties_thinning,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from viscodex.checkpoint.dtypes import Words
+from viscodex.core.compiled import compiled
 from viscodex.merge.quantiles import LOWER, UPPER, Bins, Counts
 
 MOST_MODELS = 8  # MODELS in kernel.c
@@ -49,19 +49,18 @@ class _Thinning(ctypes.Structure):
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernel; None where no compiler was at hand at installation, or with VISCODEX_KERNEL=0."""
-    built = sorted(Path(__file__).parent.glob("_kernel*.so"))
-    if not built or os.environ.get("VISCODEX_KERNEL") == "0":
+    """The compiled kernel, if it was built; see `compiled`."""
+    loaded = compiled(Path(__file__).parent, "_kernel")
+    if loaded is None:
         return None
     pointer, size, place = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
     try:
-        loaded = ctypes.CDLL(str(built[0]))
         sums, thinned, histogram = (
             loaded.viscodex_weighted_sum_bf16,
             loaded.viscodex_thinned_sum_bf16,
             loaded.viscodex_histogram_bf16,
         )
-    except (OSError, AttributeError):
+    except AttributeError:
         return None
     sums.argtypes = [pointer, pointer, pointer, size, size]
     thinned.argtypes = [pointer, pointer, pointer, size, size, place, pointer]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name
 from viscodex.checkpoint.geometry import compare
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Part
-from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint
+from viscodex.checkpoint.reader import TASK_VECTOR, Checkpoint, Key, TensorInfo, open_checkpoint
 from viscodex.checkpoint.source import resolve
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, plan_shards
 from viscodex.core.errors import UsageError
@@ -32,11 +32,15 @@ FORMAT = 2  # of the engine: part of the fingerprint, so that a resume never mix
 
 @dataclass(frozen=True)
 class Source:
-    """One model's share in a step: which tensor, and how its rows lie when they do not lie as the VLM's do."""
+    """One model's share in a step: which tensor, and how its rows lie when they do not lie as the VLM's do.
+
+    `is_task`: the file holds the task vector; the model is the base plus that.
+    """
 
     model: int
     info: TensorInfo
     rows: RowMap | None = None
+    is_task: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,11 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     _require_models(recipe)
     method = METHODS[recipe.method]
     roles = ["vlm", *(["code"] if len(recipe.code) == 1 else [f"code[{i}]" for i in range(len(recipe.code))])]
-    names = [recipe.vlm, *recipe.code]
-    if _reads_base(recipes, method):
+    folders = [resolve(name) for name in (recipe.vlm, *recipe.code)]
+    if _reads_base(recipes, method, folders[1:]):
         roles.append("base")
-        names.append(recipe.base)
-    models = [open_checkpoint(resolve(name), role) for name, role in zip(names, roles, strict=True)]
+        folders.append(resolve(recipe.base))
+    models = [open_checkpoint(folder, role) for folder, role in zip(folders, roles, strict=True)]
     problems = [problem for model in models for problem in model.problems]
     if not problems:
         problems = _compare_models(models, roles)
@@ -195,12 +199,13 @@ class _Planner:
             self.problems.append(Problem("missing backbone tensor", f"{role}: {name}"))
             return None
         if name in (EMBEDDING, HEAD) and len(info.shape) == len(found.shape) == 2 and info.shape[1] == found.shape[1]:
-            return Source(model, found, self._rows(model, info.shape[0], found.shape[0]))
+            rows = self._rows(model, info.shape[0], found.shape[0])
+            return Source(model, found, rows, self.models[model].is_task_vector)
         if found.shape != info.shape:
             where = f"{name}: vlm {list(info.shape)}, {role} {list(found.shape)}"
             self.problems.append(Problem("shape differs", where, "merging needs the same backbone"))
             return None
-        return Source(model, found)
+        return Source(model, found, is_task=self.models[model].is_task_vector)
 
     def _rows(self, model: int, ours: int, theirs: int) -> RowMap:
         if (model, ours, theirs) not in self.maps:
@@ -258,12 +263,15 @@ def _require_models(recipe: MergeRecipe) -> None:
         raise UsageError("the recipe has neither lambda nor weights", where=recipe.name, hint="--lambda 0.7")
 
 
-def _reads_base(recipes: Sequence[MergeRecipe], method: Method) -> bool:
+def _reads_base(recipes: Sequence[MergeRecipe], method: Method, code: Sequence[Path]) -> bool:
     recipe = recipes[0]
-    needed = method.needs_base == "always"
+    vectors = [folder for folder in code if (folder / TASK_VECTOR).is_file()]
+    if vectors and not recipe.base:
+        raise UsageError("a task vector needs the base it was taken from", str(vectors[0]), hint="--set base=PATH")
+    needed = method.needs_base == "always" or bool(vectors)
     if method.needs_base == "unless weights sum to 1" and recipe.lam is None:
         plain = [w for w in recipe.weights or [] if isinstance(w, float)]
-        needed = len(plain) < len(recipe.weights or []) or abs(math.fsum(plain) - 1.0) >= LEAST_SUM
+        needed |= len(plain) < len(recipe.weights or []) or abs(math.fsum(plain) - 1.0) >= LEAST_SUM
     if needed and not recipe.base:
         why = "" if method.needs_base == "always" else " when the weights do not sum to 1"
         raise UsageError(f"{recipe.method} needs the base model{why}", where=recipe.name, hint="--set base=PATH")
@@ -271,7 +279,11 @@ def _reads_base(recipes: Sequence[MergeRecipe], method: Method) -> bool:
 
 
 def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[Problem]:
-    problems = []
+    problems = [
+        Problem("a task vector where a model is wanted", f"{role}: {model.path}", "viscodex merge apply, first")
+        for model, role in zip(models, roles, strict=True)
+        if model.is_task_vector and role in ("vlm", "base")
+    ]
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
         problems += compare(models[0].geometry, model.geometry, role)

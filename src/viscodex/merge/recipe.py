@@ -18,6 +18,8 @@ MethodName = Literal[
     "slerp",
     "model_stock",
     "metagpt",
+    "metagpt_layerwise",
+    "uncorrelated",
     "ties",
     "dare_linear",
     "dare_ties",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from viscodex.checkpoint.reader import INDEX, Checkpoint
+from viscodex.checkpoint.reader import Checkpoint
+from viscodex.checkpoint.sidefiles import copy_side_files
 from viscodex.core.rundir import atomic_write, write_json
 from viscodex.merge.card import model_card
 from viscodex.merge.page import as_facts, heat_maps, render
@@ -19,41 +19,23 @@ from viscodex.merge.record import Summary
 from viscodex.merge.statistics import Distances, by_place, total
 from viscodex.version import __version__
 
-WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
 SAMPLE_NOTE = (
     "Measured while merging, on the first 32,768 elements of every 1,048,576. "
     "`viscodex merge inspect` measures all of them, and sign conflicts and overlaps too."
 )
-OWN_FILES = ("README.md", "merge.json", "merge_report.json", "merge_report.html", INDEX, ".gitattributes")
 
 
 def write_side_files(plan: MergePlan, folder: Path, variant: int, summary: Summary) -> None:
     """Everything but the weights, into one variant's folder. Same inputs, same bytes: no times, no host names."""
-    copied = copy_side_files(plan.vlm.path, folder, plan.recipe.dtype)
+    copied = copy_side_files(plan.vlm.path, folder)
+    if plan.recipe.dtype:  # the one entry of config.json that then differs
+        _set_dtype(folder / "config.json", plan.recipe.dtype)
     record = merge_record(plan, variant, summary) | {"side_files": copied}
     write_json(folder / "merge.json", record)
     samples = summary.samples.get(f"out:{variant}", {})
     write_json(folder / "merge_report.json", report_record(plan, samples))
     atomic_write(folder / "merge_report.html", report_page(plan, variant, samples))
     atomic_write(folder / "README.md", model_card(plan, variant))
-
-
-def copy_side_files(source: Path, folder: Path, dtype: str = "") -> list[str]:
-    """Copy the VLM's config, tokenizer, processor and template files byte for byte.
-
-    Only when another dtype was asked for does config.json differ, in that one entry.
-    """
-    copied = []
-    for path in sorted(source.iterdir()):
-        if not path.is_file() or path.name in OWN_FILES or path.name.startswith("."):
-            continue
-        if path.suffix in WEIGHT_FILES or path.name.endswith(".index.json"):  # also the index of pickles left behind
-            continue
-        shutil.copyfile(path, folder / path.name)
-        copied.append(path.name)
-    if dtype:
-        _set_dtype(folder / "config.json", dtype)
-    return copied
 
 
 def merge_record(plan: MergePlan, variant: int, summary: Summary) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from viscodex.checkpoint.writer import ShardPlan, create_shard, write_index
 from viscodex.core import console
 from viscodex.core.rundir import require_free
 from viscodex.merge.checks import require_unchanged
-from viscodex.merge.device import Cpu, Device, open_device
+from viscodex.merge.combine import measure_model
+from viscodex.merge.device import Device, open_device
 from viscodex.merge.plan import MergePlan, Step, require_sound, sources, variant_names
 from viscodex.merge.record import Record, Summary, summarize
 from viscodex.merge.staging import Staging, staged
 from viscodex.merge.step import StepWriter
-from viscodex.merge.tensors import Inputs, Operands, TensorStream
+from viscodex.merge.tensors import Inputs
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class _Engine:
     def run(self) -> Summary:
         """Write every shard that is not done yet; returns what passed in all of them."""
         rows = dict(self.staging.done)
-        self._measure_model()
+        self.model_stats = measure_model(self.plan, self.inputs)
         with console.progress("merging", self.plan.in_bytes, "B") as progress, ThreadPoolExecutor(self.threads) as pool:
             first = 0
             for shard in self.plan.shards:
@@ -96,25 +97,13 @@ class _Engine:
                     self.plan, self.inputs, self.device, self.model_stats, step, start, files, record, progress
                 )
                 jobs += writer.jobs()
-            _run_all(pool, jobs)
+            run_together(pool, jobs)
             for file in files:
                 os.fsync(file)
         return record
 
-    def _measure_model(self) -> None:
-        """For methods whose coefficients come from the whole backbone: one reading of it, summed in file order."""
-        method = self.plan.method
-        if method.scope != "model" or method.measure is None:
-            return
-        total: Any = 0.0
-        for step in self.plan.steps:
-            if step.action == "merge":
-                operands = Operands(self.inputs, step, Cpu(), self.plan.recipe.seed)
-                total = total + method.measure(TensorStream(operands), {})
-        self.model_stats = total
 
-
-def _run_all(pool: ThreadPoolExecutor, jobs: Iterable[Job]) -> None:
+def run_together(pool: ThreadPoolExecutor, jobs: Iterable[Job]) -> None:
     """Run jobs to the end, or to the first error; no thread is at work when this returns or raises."""
     try:
         futures = [pool.submit(job, *arguments) for job, arguments in jobs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import mmap
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -59,20 +60,26 @@ class Inputs:
     def file_of(self, source: Source) -> int:
         return self.files[source.model, source.info.shard]
 
-    def buffer(self, slot: int, nbytes: int) -> memoryview:
-        """This thread's buffer number `slot`, at least `nbytes` long, cut to that length."""
-        buffers: dict[int, bytearray] = self._local.__dict__.setdefault("buffers", {})
-        if len(buffers.get(slot, b"")) < nbytes:
-            buffers[slot] = bytearray(nbytes)
-        return memoryview(buffers[slot])[:nbytes]
+    def buffer(self, slot: int, nbytes: int, offset: int) -> memoryview:
+        """This thread's buffer number `slot`, for the bytes of a file from `offset` on.
+
+        It lies in a page of memory as they lie in a page of the file: some processors copy two to five times slower
+        where the one is a few bytes ahead of the other (measured: docs/lab-notes.md).
+        """
+        buffers: dict[int, mmap.mmap] = self._local.__dict__.setdefault("buffers", {})
+        begin = offset % mmap.PAGESIZE
+        if slot not in buffers or len(buffers[slot]) < begin + nbytes:
+            buffers[slot] = mmap.mmap(-1, begin + nbytes + mmap.PAGESIZE)
+        return memoryview(buffers[slot])[begin : begin + nbytes]
 
     def words(self, source: Source, part: Range, slot: int) -> Words:
         """Elements [start, stop) of a source, as the words of its dtype. Rows it does not have are left as zeros."""
         info, dtype = source.info, FLOATS[source.info.dtype]
-        buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes)
+        start = info.start + part[0] * dtype.bytes
+        buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes, start)
         file, name = self.file_of(source), self.where(source)
         if source.rows is None:
-            read_into(file, buffer, info.start + part[0] * dtype.bytes, name)
+            read_into(file, buffer, start, name)
         else:
             self._gather(source.rows.rows, info, part, buffer, file, name)
         return np.frombuffer(buffer, dtype=dtype.words)
@@ -142,6 +149,9 @@ class Operands:
             self.device.decode(w, FLOATS[source.info.dtype])
             for w, source in zip(words, sources(self.step), strict=True)
         ]
+        for number, source in enumerate(self.step.tuned):
+            if source.is_task:
+                arrays[number] = arrays[number] + arrays[-1]
         mask = self.rows_in(place)
         if mask is not None:
             self._fill_from_vlm(arrays, mask)
@@ -206,7 +216,12 @@ class TensorStream:
 
 
 def can_compile(step: Step, out: str) -> bool:
-    """Whether the compiled kernel is there, and all of a step's tensors (and the result, if named) are bfloat16."""
+    """Whether the compiled kernel is there, and all of a step's tensors (and the result, if named) are bfloat16.
+
+    It knows nothing of task vectors.
+    """
+    if any(source.is_task for source in step.tuned):
+        return False
     formats = {source.info.dtype for source in sources(step)} | ({out} if out else set())
     return formats == {"BF16"} and library() is not None
 

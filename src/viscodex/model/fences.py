@@ -28,6 +28,27 @@ class Block:
     language: str
     lines: list[str] = field(default_factory=list)
     is_closed: bool = False
+    _quotes: int = 0
+    _has_page: bool = False
+    _has_end_of_page: bool = False
+
+    def add(self, line: str) -> None:
+        """One more line, and what it means for the block: fences in it must not read it all again and again."""
+        self.lines.append(line)
+        lower = line.lower()
+        self._quotes += len(TRIPLE_QUOTES.findall(line))
+        self._has_page |= "<html" in lower
+        self._has_end_of_page |= "</html>" in lower
+
+    @property
+    def is_in_string(self) -> bool:
+        """Whether a triple-quoted Python string is open."""
+        return self.language in PYTHON and self._quotes % 2 == 1
+
+    @property
+    def is_in_page(self) -> bool:
+        """Whether a page has begun and not ended."""
+        return self._has_page and not self._has_end_of_page
 
     @property
     def text(self) -> str:
@@ -93,7 +114,7 @@ class Scanner:
         stripped = line.strip()
         mark, length = self._fence[0], len(self._fence)
         run = len(stripped) - len(stripped.lstrip(mark))
-        if run >= length and not (self._strings and _in_string(block)):
+        if run >= length and not (self._strings and block.is_in_string):
             info = stripped[run:].strip()
             word = info.partition(" ")[0]
             if not info:
@@ -103,23 +124,23 @@ class Scanner:
             else:  # "``` And this is how it works"
                 self._close(block)
         elif run < length and _glued_close(stripped, mark * length) and not self._depth:
-            block.lines.append(self._dedent(line.rstrip().rstrip(mark)))
+            block.add(self._dedent(line.rstrip().rstrip(mark)))
             self._close(block)
         else:
-            block.lines.append(self._dedent(line))
+            block.add(self._dedent(line))
 
     def _close_one(self, block: Block, line: str) -> None:
         if self._depth:
             self._depth -= 1
-            block.lines.append(self._dedent(line))
+            block.add(self._dedent(line))
         else:
             self._close(block)
 
     def _open_another(self, block: Block, line: str) -> None:
         """A tagged fence inside a block: shown by the page that is being written, or else the next block."""
-        if _in_page(block):
+        if block.is_in_page:
             self._depth += 1
-            block.lines.append(self._dedent(line))
+            block.add(self._dedent(line))
         else:
             self.open = None
             self._outside(line)
@@ -157,12 +178,3 @@ def _glued_close(stripped: str, fence: str) -> bool:
         return False
     code = stripped.rstrip(fence[0])
     return fence[0] not in code and not code.endswith(('"', "'", "(", "="))
-
-
-def _in_string(block: Block) -> bool:
-    return block.language in PYTHON and len(TRIPLE_QUOTES.findall("\n".join(block.lines))) % 2 == 1
-
-
-def _in_page(block: Block) -> bool:
-    text = "\n".join(block.lines).lower()
-    return "<html" in text and "</html>" not in text

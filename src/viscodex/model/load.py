@@ -42,7 +42,7 @@ def load_model(
     """
     folder = Path(folder)
     check_loadable(folder, parts)  # refuse before the first byte of weights
-    with _quiet():
+    with quiet():
         try:
             model, info = _model_class(read_config(folder)).from_pretrained(
                 folder,
@@ -64,7 +64,7 @@ def check_loadable(folder: Path | str, parts: Collection[Part] | None = None) ->
     folder = Path(folder)
     config = read_config(folder)
     shapes = _headers(folder)
-    with _quiet():
+    with quiet():
         with torch.device("meta"):
             model = _model_class(config)._from_config(config)
         faults = faults_on_meta(model, shapes)
@@ -153,7 +153,7 @@ def _sentence(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bar and no loading report from transformers: faults are told by us, in one place."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.ERROR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, TextIteratorStreamer
+from transformers import GenerationConfig
 
 from viscodex.core.errors import VisCodexError
 from viscodex.core.sample import Sample
-from viscodex.model.decoding import Noise, Until, up_to_stop
+from viscodex.model.decoding import Noise, Row, Spool, Until, up_to_stop
 from viscodex.model.extract import extract
 from viscodex.model.generate import Completion, Finish, Sampling, Stream, Usage
 from viscodex.model.load import load_model
-from viscodex.model.questions import Asker, Question
+from viscodex.model.questions import Asker
 
 WINDOW = 16  # batches that are sorted by length together
 
@@ -56,92 +57,100 @@ class Local:
         """Answers batch by batch, long prompts first within a window; the bad samples of a window come before them."""
         pending = iter(samples)
         while window := list(islice(pending, self.batch_size * WINDOW)):
-            questions: list[Question] = []
+            rows: list[Row] = []
             for sample in window:
                 try:
-                    questions += self.asker.questions(sample, sampling.n)
+                    rows += self.rows(sample, sampling)
                 except VisCodexError as error:
                     yield from self._failures(sample, sampling, error)
-            questions.sort(key=lambda question: (bool(question.sample.images), question.length), reverse=True)
-            for batch in _batches(questions, self.batch_size):
-                yield from self._answer(batch, sampling)
+            rows.sort(key=lambda row: (bool(row.question.sample.images), row.question.length), reverse=True)
+            for batch in _batches(rows, self.batch_size):
+                for _, completion in self.answer(batch):
+                    yield completion
 
     def stream(self, sample: Sample, sampling: Sampling) -> Stream:
         """One answer, in words and lines as they are decoded (the first of `n`)."""
         return Stream(self._stream(sample, sampling))
 
-    def _answer(self, batch: list[Question], sampling: Sampling) -> Iterator[Completion]:
+    def rows(self, sample: Sample, sampling: Sampling) -> list[Row]:
+        """The `n` answers that a sample asks for, ready to be written; VisCodexError: it cannot be asked."""
+        questions = self.asker.questions(sample, sampling.n)
+        room = self.asker.limit - questions[0].length if self.asker.limit else sampling.max_new_tokens
+        within = sampling.model_copy(update={"max_new_tokens": min(sampling.max_new_tokens, room)})
+        return [Row(question, within) for question in questions]
+
+    def answer(self, batch: Sequence[Row]) -> Iterator[tuple[Row, Completion]]:
+        """Write some answers together, each with settings of its own: all with pictures, or none.
+
+        A row whose reader has left ends with the next token; the others go on.
+        """
         started = time.monotonic()
         try:
-            inputs = self.asker.tensors(batch)
-            written = self._write(batch, inputs, sampling)
+            inputs = self.asker.tensors([row.question for row in batch])
+            written = self._write(batch, inputs)
         except VisCodexError as error:
             if len(batch) == 1:
-                yield self._failure(batch[0].sample, batch[0].index, error)
+                yield batch[0], self._failure(batch[0].question.sample, batch[0].question.index, error)
                 return
-            for question in batch:  # one of them is bad: find out which
-                yield from self._answer([question], sampling)
+            for row in batch:  # one of them is bad: find out which
+                yield from self.answer([row])
             return
         except torch.OutOfMemoryError as error:
-            if len(batch) == 1:
-                yield self._failure(batch[0].sample, batch[0].index, VisCodexError(f"out of memory: {error}"))
-                return
-            half = len(batch) // 2
-            yield from self._answer(batch[:half], sampling)
-            yield from self._answer(batch[half:], sampling)
+            yield from self._in_halves(batch, VisCodexError(f"out of memory: {error}"))
             return
         seconds = (time.monotonic() - started) / len(batch)
-        for question, tokens in zip(batch, written, strict=True):
-            yield self._completion(question, tokens, sampling, seconds)
+        for row, tokens in zip(batch, written, strict=True):
+            yield row, self._completion(row, tokens, seconds)
+
+    def _in_halves(self, batch: Sequence[Row], error: VisCodexError) -> Iterator[tuple[Row, Completion]]:
+        """Once more, with fewer at a time. What a reader has heard in part cannot be begun again."""
+        lost = [row for row in batch if row.has_said or len(batch) == 1]
+        yield from ((row, self._failure(row.question.sample, row.question.index, error)) for row in lost)
+        others = [row for row in batch if row not in lost]
+        for row in others:
+            row.written = None
+        half = (len(others) + 1) // 2
+        for part in (others[:half], others[half:]):
+            if part:
+                yield from self.answer(part)
 
     def _stream(self, sample: Sample, sampling: Sampling) -> collections.abc.Generator[str, None, Completion]:
         started = time.monotonic()
         try:
-            question = self.asker.questions(sample, 1)[0]
-            inputs = self.asker.tensors([question])
+            row = self.rows(sample, sampling)[0]
         except VisCodexError as error:
             return self._failure(sample, 0, error)
-        streamer = TextIteratorStreamer(self.asker.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        cancelled = threading.Event()
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        row.put = pieces.put
         with ThreadPoolExecutor(1, "generate") as pool:
-            writing = pool.submit(self._write, [question], inputs, sampling, streamer, cancelled)
-            writing.add_done_callback(lambda _: streamer.end())  # also when it fails: no reader waits for ever
+            writing = pool.submit(lambda: next(self.answer([row]))[1])
+            writing.add_done_callback(lambda _: pieces.put(None))  # also when it fails: no reader waits for ever
             try:
-                yield from up_to_stop(question.begun, streamer, sampling.stop)
+                while (piece := pieces.get()) is not None:
+                    yield piece
             finally:
-                cancelled.set()
-        return self._completion(question, writing.result()[0], sampling, time.monotonic() - started)
+                row.left.set()
+        return writing.result().model_copy(update={"seconds": time.monotonic() - started})
 
-    def _write(
-        self,
-        batch: Sequence[Question],
-        inputs: Any,
-        sampling: Sampling,
-        streamer: TextIteratorStreamer | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> list[list[int]]:
+    def _write(self, batch: Sequence[Row], inputs: Any) -> list[list[int]]:
         """The new tokens of each row, up to and with the one that ends it."""
         length = inputs["input_ids"].shape[1]
         device = self.model.device
-        noise = [Noise(batch, sampling, device)] if sampling.temperature > 0 else []
         with self._turn, torch.inference_mode():
             output = self.model.generate(
                 **inputs.to(device),
-                max_new_tokens=sampling.max_new_tokens,
+                max_new_tokens=max(row.sampling.max_new_tokens for row in batch),
                 do_sample=False,
-                logits_processor=noise,
-                stopping_criteria=[Until(self.asker.tokenizer, sampling.stop, length, cancelled)],
-                streamer=streamer,
+                logits_processor=[Noise(batch, device)] if any(row.sampling.temperature for row in batch) else [],
+                stopping_criteria=[Until(self.asker.tokenizer, batch, length, self.stops)],
+                streamer=Spool(self.asker.tokenizer, batch) if any(row.is_heard for row in batch) else None,
             )
-        return [self._until_end(row) for row in output[:, length:].tolist()]
+        return [tokens[: row.written] for row, tokens in zip(batch, output[:, length:].tolist(), strict=True)]
 
-    def _until_end(self, tokens: list[int]) -> list[int]:
-        ends = [place for place, token in enumerate(tokens) if token in self.stops]
-        return tokens[: ends[0] + 1] if ends else tokens
-
-    def _completion(self, question: Question, tokens: list[int], sampling: Sampling, seconds: float) -> Completion:
+    def _completion(self, row: Row, tokens: list[int], seconds: float) -> Completion:
+        question = row.question
         decoded = question.begun + self.asker.tokenizer.decode(tokens, skip_special_tokens=True)
-        text = "".join(up_to_stop("", [decoded], sampling.stop))
+        text = "".join(up_to_stop("", [decoded], row.sampling.stop))
         is_ended = (tokens and tokens[-1] in self.stops) or len(text) < len(decoded)
         finish: Finish = "stop" if is_ended else "length"
         return Completion(
@@ -170,9 +179,9 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(ends | {tokenizer.eos_token_id, tokenizer.pad_token_id}) - {None}
 
 
-def _batches(questions: Sequence[Question], size: int) -> Iterator[list[Question]]:
+def _batches(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
     """At most `size` together; those with pictures and those without are kept apart."""
     for has_pictures in (True, False):
-        alike = [question for question in questions if bool(question.sample.images) is has_pictures]
+        alike = [row for row in rows if bool(row.question.sample.images) is has_pictures]
         for start in range(0, len(alike), size):
             yield alike[start : start + size]

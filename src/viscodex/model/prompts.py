@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from viscodex.core.sample import Image, Kind, Sample
+from viscodex.model.chat import Turn, turns
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,19 @@ def messages(sample: Sample, *, answered: bool = False) -> list[dict[str, Any]]:
 
     A picture is only marked (`{"type": "image"}`): the pictures themselves are `sample.images`, in the same order.
     """
-    content = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in sample.prompt]
-    turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
-    if answered:
-        turns.append({"role": "assistant", "content": [{"type": "text", "text": sample.response}]})
-    return turns
+    return [
+        {
+            "role": turn.role,
+            "content": [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in turn.parts],
+        }
+        for turn in _turns(sample, answered)
+    ]
 
 
 def text_messages(sample: Sample, *, answered: bool = False) -> list[dict[str, Any]]:
     """The same for text-only models, whose templates want plain strings."""
-    turns = [{"role": "user", "content": sample.text}]
-    return [*turns, {"role": "assistant", "content": sample.response}] if answered else turns
+    return [{"role": turn.role, "content": turn.text} for turn in _turns(sample, answered)]
+
+
+def _turns(sample: Sample, answered: bool) -> tuple[Turn, ...]:
+    return (*turns(sample), Turn("assistant", (sample.response,))) if answered else turns(sample)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from viscodex.core.errors import VisCodexError
 from viscodex.core.sample import Sample
 from viscodex.model.load import is_multimodal, read_config
@@ -50,10 +52,7 @@ class Asker:
     def questions(self, sample: Sample, n: int) -> list[Question]:
         """The sample's prompt, n times. Pictures are measured, not decoded."""
         self._check(sample)
-        if self.processor is None:
-            text = self.tokenizer.apply_chat_template(text_messages(sample), add_generation_prompt=True, tokenize=False)
-        else:
-            text = self.processor.apply_chat_template(messages(sample), add_generation_prompt=True, tokenize=False)
+        text = self._rendered(sample)
         pictures = [count_image_tokens(self.processor, *picture_size(image)) - 1 for image in sample.images]
         length = len(self.tokenizer(text, **self._marks(text)).input_ids) + sum(pictures)
         if self.limit and length >= self.limit:
@@ -71,6 +70,16 @@ class Asker:
             return self.processor(text=texts, images=pictures if any(pictures) else None, **options)
         except ValueError as error:
             raise VisCodexError(f"the processor refuses the prompt: {error}") from error
+
+    def _rendered(self, sample: Sample) -> str:
+        turns = text_messages(sample) if self.processor is None else messages(sample)
+        try:
+            written = (self.processor or self.tokenizer).apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=False
+            )
+        except jinja2.TemplateError as error:  # a system turn, or two of one side in a row: not every model takes them
+            raise VisCodexError(f"the model's chat template refuses the conversation: {error}") from error
+        return str(written)
 
     def _check(self, sample: Sample) -> None:
         if not sample.prompt:

@@ -6,25 +6,23 @@ differences, so that task vectors exist. Names, shards, configurations, tokenize
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import transformers
-from safetensors.torch import save_file
 
 from viscodex.core import rundir
 from viscodex.core.errors import UsageError, did_you_mean
 from viscodex.model import tiny_tokenizer
+from viscodex.model.hub_files import Layout, on_disk, write_config, write_text, write_weights
 from viscodex.model.tiny_families import FAMILIES, HEAD_DIM, Family, Size
 from viscodex.model.tiny_tokenizer import PAD, STOP
 
-Layout = Literal["hub", "memory"]
 TUNED = 0.1  # how far tuning moved the weights, in units of their own spread
 
 
@@ -65,15 +63,15 @@ def write_trio(
         out = partial / role
         out.mkdir(parents=True)
         config, shapes = code_model(family, code_size)
-        _write_weights(out, dict(_draw(shapes, "model.", role, seed)), shards)
-        _write_config(out, config, layout, flat=False)
+        write_weights(out, dict(_draw(shapes, "model.", role, seed)), shards)
+        write_config(out, config, layout, flat=False, stop=STOP, pad=PAD)
         _write_text_files(out, kind, picture="")
     out = partial / "vlm"
     out.mkdir()
     config, shapes = vlm_model(family, size)
     names = kind.hub_names if layout == "hub" else ()
-    _write_weights(out, {_on_disk(n, names): t for n, t in _draw(shapes, kind.backbone, "vlm", seed)}, shards)
-    _write_config(out, config, layout, flat=kind.flat_config)
+    write_weights(out, {on_disk(n, names): t for n, t in _draw(shapes, kind.backbone, "vlm", seed)}, shards)
+    write_config(out, config, layout, flat=kind.flat_config, stop=STOP, pad=PAD)
     _write_text_files(out, kind, picture=kind.picture, processor_class=kind.processor["processor_class"])
     _write_processor_files(out, kind)
     rundir.publish(partial, folder)
@@ -159,64 +157,12 @@ def _scale(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
     return (1.0, 0.1) if "norm" in key and key.endswith("weight") else (0.0, 0.1)
 
 
-def _on_disk(name: str, table: tuple[tuple[str, str], ...]) -> str:
-    for here, there in table:
-        if name.startswith(here):
-            return there + name.removeprefix(here)
-    return name
-
-
-def _write_weights(out: Path, tensors: dict[str, torch.Tensor], shards: int) -> None:
-    """`model.safetensors`, or that many shards of about equal tensor count and their index."""
-    names = sorted(tensors)
-    if shards == 1:
-        save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
-        return
-    weight_map: dict[str, str] = {}
-    for index in range(shards):
-        file = f"model-{index + 1:05d}-of-{shards:05d}.safetensors"
-        mine = names[index * len(names) // shards : (index + 1) * len(names) // shards]
-        save_file({name: tensors[name] for name in mine}, out / file, metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(mine, file)
-    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    _write(out / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": weight_map})
-
-
 # ---- the files beside the weights
-
-
-def _write_config(out: Path, config: Any, layout: Layout, *, flat: bool) -> None:
-    values = json.loads(json.dumps(config.to_diff_dict()))
-    if layout == "hub":
-        values = _hub_config(values, flat)
-    _write(out / "config.json", values)
-    generation = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05}
-    stops = {"eos_token_id": [STOP, PAD], "pad_token_id": PAD}
-    _write(out / "generation_config.json", stops | generation | {"transformers_version": transformers.__version__})
-
-
-def _hub_config(values: dict[str, Any], flat: bool) -> dict[str, Any]:
-    """As files on the hub are written: `rope_theta`, `torch_dtype`, and for Qwen2-VL the text settings at the top."""
-    if flat:
-        text = values.pop("text_config")
-        values = {key: value for key, value in text.items() if key != "model_type"} | values
-    values.get("vision_config", {}).pop("rope_parameters", None)  # the class's default; no file on the hub names it
-    for section in (values, values.get("text_config", {})):
-        rope = section.pop("rope_parameters", None) or {}
-        if "sliding_attention" in rope:
-            section["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
-            rope = rope["full_attention"]
-        if "rope_theta" in rope:
-            section["rope_theta"] = rope.pop("rope_theta")
-        if "mrope_section" in rope:
-            section["rope_scaling"] = rope if not flat else {"type": "mrope", "mrope_section": rope["mrope_section"]}
-        if "dtype" in section:
-            section["torch_dtype"] = section.pop("dtype")
-    return values
 
 
 def _write_text_files(out: Path, kind: Family, picture: str, processor_class: str = "") -> None:
     files = tiny_tokenizer.tokenizer_files(
+        tiny_tokenizer.build(kind.special),
         kind.special,
         named=kind.named,
         template=tiny_tokenizer.chat_template(picture),
@@ -224,16 +170,11 @@ def _write_text_files(out: Path, kind: Family, picture: str, processor_class: st
         processor_class=processor_class,
     )
     for name, content in files.items():
-        _write(out / name, content)
+        write_text(out / name, content)
 
 
 def _write_processor_files(out: Path, kind: Family) -> None:
     owner = {"processor_class": kind.processor["processor_class"]}
-    _write(out / "preprocessor_config.json", kind.preprocessor | owner)
-    _write(out / "processor_config.json", kind.processor)
-    _write(out / "chat_template.json", {"chat_template": tiny_tokenizer.chat_template(kind.picture)})
-
-
-def _write(path: Path, content: Any) -> None:
-    text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(out / "preprocessor_config.json", kind.preprocessor | owner)
+    write_text(out / "processor_config.json", kind.processor)
+    write_text(out / "chat_template.json", {"chat_template": tiny_tokenizer.chat_template(kind.picture)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,10 +27,12 @@ CORPUS = (
     "```python\nprint('hello')\n```\n```html\n<p>hello</p>\n```\nWrite the code that draws this picture.\n",
 )
 
-CHAT_TEMPLATE = """\
+SYSTEM = """\
 {%- if messages[0]['role'] != 'system' -%}
 <|im_start|>system\nYou are a helpful assistant.<|im_end|>\n
 {%- endif -%}
+"""
+CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {{- '<|im_start|>' + message['role'] + '\\n' -}}
 {%- if message['content'] is string -%}
@@ -52,14 +54,21 @@ CHAT_TEMPLATE = """\
 """
 
 
-def chat_template(image: str = "") -> str:
+def chat_template(image: str = "", system: str = SYSTEM) -> str:
     """ChatML; `image` is what stands for a picture in the text, such as `<|image_pad|>` between its two marks."""
-    return CHAT_TEMPLATE.replace("IMAGE", image)
+    return system + CHAT_TEMPLATE.replace("IMAGE", image)
 
 
 @lru_cache(maxsize=32)
 def build(special: tuple[str, ...]) -> tokenizers.Tokenizer:
     """Byte-level BPE of 384 tokens, then the special tokens in the given order."""
+    tokenizer = byte_level(CORPUS, MERGED_TOKENS)
+    tokenizer.add_special_tokens(list(special))
+    return tokenizer
+
+
+def byte_level(texts: Iterable[str], size: int) -> tokenizers.Tokenizer:
+    """Byte-level BPE with Qwen's splitting rule: so many tokens, learned from texts."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -71,20 +80,22 @@ def build(special: tuple[str, ...]) -> tokenizers.Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
-        vocab_size=MERGED_TOKENS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
-    tokenizer.add_special_tokens(list(special))
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
 def tokenizer_files(
-    special: Sequence[str], *, named: dict[str, str], template: str, tokenizer_class: str, processor_class: str = ""
+    tokenizer: tokenizers.Tokenizer,
+    special: Sequence[str],
+    *,
+    named: dict[str, str],
+    template: str,
+    tokenizer_class: str,
+    processor_class: str = "",
 ) -> dict[str, Any]:
     """`tokenizer.json` as text, `tokenizer_config.json` as values; `named` gives attributes such as `image_token`."""
-    tokenizer = build(tuple(special))
     added = {
         str(tokenizer.token_to_id(token)): {
             "content": token,

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
+from viscodex.core.errors import VisCodexError
 from viscodex.sandbox import chromium
 from viscodex.sandbox.backends import Backend
 from viscodex.sandbox.cdp import BrowserGoneError, Connection, RefusedError
@@ -31,6 +32,7 @@ from viscodex.sandbox.witness import PageEndedError
 PAGES_PER_BROWSER = 200
 """Then it is replaced: whatever has grown in it is given back."""
 START_S = 30.0
+START_TRIES = 3
 CLOSING_S = 5.0
 """How long a tab may take to close before the browser is replaced."""
 HARMLESS: tuple[Status, ...] = ("too_large", "navigated", "error")
@@ -99,6 +101,16 @@ class Browser:
     # life
 
     def _begin(self) -> None:
+        """Start it; one that dies before it has seen a page (Chromium does, once in thousands) is started again."""
+        for tries_left in reversed(range(START_TRIES)):
+            try:
+                self._begin_once()
+                break
+            except VisCodexError as error:
+                if not tries_left or not isinstance(error.__cause__, BrowserGoneError):
+                    raise
+
+    def _begin_once(self) -> None:
         self._owner, self._pages = os.getpid(), 0
         running = chromium.start(self._executable or chromium.find(), self._backend, self._limits)
         self._running = running

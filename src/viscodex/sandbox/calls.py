@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from viscodex.sandbox.backends import Backend
 from viscodex.sandbox.box import Execution, Status
 from viscodex.sandbox.call_driver import decode, encode
 from viscodex.sandbox.limits import Limits
-from viscodex.sandbox.programs import prepare
+from viscodex.sandbox.programs import Program, prepare
+from viscodex.sandbox.whole_numbers import read_json, write_json
 
 DRIVER = Path(__file__).with_name("call_driver.py")
 
@@ -42,13 +42,18 @@ def call_function(
     Arguments are plain data, dicts with any keys included; so is what comes back, and what is not is an `Other`. Lazy:
     whoever stops at the first wrong answer pays for no further run.
     """
-    beside = {**(files or {}), "driver.py": DRIVER.read_bytes()}
-    program = prepare("python", code, limits, beside, backend=backend, unsafe_local=unsafe_local)
-    command = (*program.command[:-1], "driver.py")
+    program = prepare("python", code, limits, files, backend=backend, unsafe_local=unsafe_local)
     for values in arguments:
-        nonce = secrets.token_hex(16)
-        order = json.dumps({"nonce": nonce, "function": function, "arguments": encode(list(values))}).encode()
-        yield _read(program.run_as(command, files={"call.json": order}, channel=True), nonce)
+        yield call_once(program, function, values)
+
+
+def call_once(program: Program, function: str, values: Sequence[Any], options: Sequence[str] = ()) -> Call:
+    """One call of a Python program that is prepared; `options` are the interpreter's. Integers may have any length."""
+    nonce = secrets.token_hex(16)
+    order = write_json({"nonce": nonce, "function": function, "arguments": encode(list(values))}).encode()
+    command = (*program.command[:-1], *options, DRIVER.name)
+    files = {DRIVER.name: DRIVER.read_bytes(), "call.json": order}
+    return _read(program.run_as(command, files=files, channel=True), nonce)
 
 
 def _read(execution: Execution, nonce: str) -> Call:
@@ -57,6 +62,6 @@ def _read(execution: Execution, nonce: str) -> Call:
     if execution.status != "ok" or not answers:
         return Call(execution.status if execution.status != "ok" else "error", None, execution)
     try:
-        return Call("ok", decode(json.loads(answers[-1][len(nonce) :])), execution)
+        return Call("ok", decode(read_json(answers[-1][len(nonce) :])), execution)
     except (ValueError, TypeError, KeyError, RecursionError):
         return Call("error", None, execution)

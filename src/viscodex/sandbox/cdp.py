@@ -41,18 +41,25 @@ class Wire:
     writer: int
     last_size: int = 0
     """Bytes of the message that `receive` gave last."""
+    received: deque[bytes] = field(default_factory=deque)
+    """Whole messages that nobody has taken yet."""
+    _waiting: list[bytes] = field(default_factory=list)
     _partial: list[bytes] = field(default_factory=list)
     _partial_size: int = 0
-    _whole: deque[bytes] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         for fd in (self.reader, self.writer):
             os.set_blocking(fd, False)
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CHUNK)
 
-    def send(self, message: Message, deadline: float) -> None:
-        """Write one message; BrowserGoneError when the browser does not take it in time."""
-        view = memoryview(json.dumps(message).encode() + b"\0")
+    def send(self, message: Message) -> None:
+        """Have a message written by the next `flush`: those that are sent together wake the browser once."""
+        self._waiting.append(json.dumps(message).encode() + b"\0")
+
+    def flush(self, deadline: float) -> None:
+        """Write what has been sent; BrowserGoneError when the browser does not take it in time."""
+        view = memoryview(b"".join(self._waiting))
+        self._waiting.clear()
         while view:
             try:
                 view = view[os.write(self.writer, view) :]
@@ -65,11 +72,11 @@ class Wire:
     def receive(self, patience_s: float) -> Message | None:
         """The next message, or None when none was complete in time."""
         until = time.monotonic() + patience_s
-        while not self._whole:
+        while not self.received:
             if not select.select([self.reader], [], [], max(0.0, until - time.monotonic()))[0]:
                 return None
             self._take()
-        raw = self._whole.popleft()
+        raw = self.received.popleft()
         self.last_size = len(raw)
         try:
             message = json.loads(raw)
@@ -88,7 +95,7 @@ class Wire:
             raise BrowserGoneError("the browser has ended")
         *ends, rest = chunk.split(b"\0")
         for end in ends:
-            self._whole.append(b"".join((*self._partial, end)))
+            self.received.append(b"".join((*self._partial, end)))
             self._partial, self._partial_size = [], 0
         self._partial.append(rest)
         self._partial_size += len(rest)
@@ -115,18 +122,18 @@ class Connection:
     _last: int = 0
     _ticked: float = 0.0
 
-    def post(self, method: str, params: Mapping[str, Any], session: str, deadline: float) -> int:
-        """Send a command and do not wait for what becomes of it; its number."""
+    def post(self, method: str, params: Mapping[str, Any], session: str) -> int:
+        """Send a command, with the next wait, whose answer nobody waits for; its number."""
         self._last += 1
         message: Message = {"id": self._last, "method": method, "params": dict(params)}
         if session:
             message["sessionId"] = session
-        self.wire.send(message, deadline)
+        self.wire.send(message)
         return self._last
 
     def call(self, method: str, params: Mapping[str, Any], session: str, deadline: float) -> Message:
         """Send a command and wait for its answer: RefusedError when it is an error, TimeoutError when there is none."""
-        number = self.post(method, params, session, deadline)
+        number = self.post(method, params, session)
         answer: Message = {}
 
         def take(message: Message) -> bool:
@@ -155,6 +162,8 @@ class Connection:
             if now - self._ticked >= TICK_S:
                 self._ticked = now
                 self.tick()
+            if not self.wire.received:
+                self.wire.flush(deadline)
             message = self.wire.receive(min(TICK_S, deadline - now))
             if message is not None and not take(message) and "method" in message:
                 self.event_bytes += self.wire.last_size

@@ -33,6 +33,11 @@ class Cgroup:
     memory: Path
     pids: Path
 
+    @property
+    def is_unified(self) -> bool:
+        """Whether it is cgroup 2's."""
+        return self.memory == self.pids
+
     def add(self, process: int) -> None:
         """Move a process in; what it starts from now on is born there."""
         for folder in {self.memory, self.pids}:
@@ -40,19 +45,17 @@ class Cgroup:
 
     def out_of_memory(self) -> bool:
         """Whether the kernel killed something in here for its memory."""
-        for name in ("memory.events", "memory.oom_control"):  # cgroup 2, cgroup 1
-            with contextlib.suppress(OSError):
-                for line in (self.memory / name).read_text().splitlines():
-                    key, _, value = line.partition(" ")
-                    if key == "oom_kill":
-                        return int(value) > 0
+        with contextlib.suppress(OSError):
+            for line in _read(f"{self.memory}/{'memory.events' if self.is_unified else 'memory.oom_control'}"):
+                key, _, value = line.partition(b" ")
+                if key == b"oom_kill":
+                    return int(value) > 0
         return False
 
     def peak(self) -> int:
         """The most memory that was charged at once, page cache included; 0 where the kernel does not tell."""
-        for name in ("memory.peak", "memory.max_usage_in_bytes"):
-            with contextlib.suppress(OSError):
-                return int((self.memory / name).read_text())
+        with contextlib.suppress(OSError):
+            return int(_read(f"{self.memory}/{'memory.peak' if self.is_unified else 'memory.max_usage_in_bytes'}")[0])
         return 0
 
     def remove(self) -> None:
@@ -81,7 +84,7 @@ def make(limits: Limits) -> Cgroup | None:
     try:
         for folder in {group.memory, group.pids}:
             folder.mkdir()
-        if group.memory == group.pids:
+        if group.is_unified:
             _set(group.memory, {"memory.max": memory, "memory.swap.max": "0", "memory.oom.group": "1"})
         else:
             _set(group.memory, {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory})
@@ -103,6 +106,15 @@ def _write(path: str, value: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)  # never creates
     try:
         os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def _read(path: str) -> list[bytes]:
+    """The lines of a small file; a Path takes longer to be made than this to be read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 1 << 16).splitlines()
     finally:
         os.close(fd)
 

@@ -31,12 +31,15 @@ from viscodex.sandbox.chart_artists import Artists, well_formed
 from viscodex.sandbox.chart_environment import ChartEnvironment
 from viscodex.sandbox.chart_frames import PIXEL_CEILING, FrameError, unpack
 from viscodex.sandbox.chart_jail import ChartJail, Reply, ZygoteError
+from viscodex.sandbox.chart_legibility import Boxes
 from viscodex.sandbox.limits import GIB, MIB, Limits
 
 ChartStatus = Literal["ok", "no_figure", "error", "exit", "died", "timeout", "memory", "output_limit", "unavailable"]
 """ok: it ran to its end and left a figure. no_figure: it ran to its end and never made one. error: it raised, or its
 figure cannot be drawn. exit: SystemExit. died: its process ended without a word (os._exit, a crash). timeout, memory,
 output_limit: ended by us. unavailable: the failure is ours, and says nothing about the script."""
+
+Nameless = Literal["", "types", "colours"]
 
 LIMITS = Limits(cpu_s=20, memory=2 * GIB, work_size=64 * MIB, tmp_size=32 * MIB, shm_size=32 * MIB, processes=32)
 CODE_CEILING = 4 * MIB
@@ -57,6 +60,8 @@ class Chart:
     """The current figure, or what there is of it; b"" when there is none."""
     artists: Artists | None = None
     """None when the script's process ended without a word, or was ended."""
+    boxes: Boxes | None = None
+    """Where its texts lie; only when asked for, and when there is a picture."""
     stdout: str = ""
     stderr: str = ""
     cpu_s: float = 0.0
@@ -103,11 +108,21 @@ class Charts:
         # The kernel ends a jail with the thread that started it, so all are started by one that stays.
         self._starter = ThreadPoolExecutor(1, "charts")
 
-    def run(self, code: str, *, dpi: float | None = None, tight: bool = False, nameless: bool = False) -> Chart:
+    def run(
+        self,
+        code: str,
+        *,
+        dpi: float | None = None,
+        tight: bool = False,
+        nameless: Nameless = "",
+        boxes: bool = False,
+    ) -> Chart:
         """Run one script. Never raises for what the script did.
 
         `dpi`: of the picture, None for the figure's own. `tight`: crop the picture to what is drawn. `nameless`: trace
-        types with functions that have lost their names, as the paper's evaluator did; no colours then.
+        only types, or colours, by functions that have lost their names, as the paper's evaluators did; nothing else is
+        collected then, and for types there is no picture. `boxes`: tell also where texts lie, and which axes are empty;
+        the figure is drawn a second time for that.
         """
         if len(code) > CODE_CEILING:
             return Chart("error", f"a script of {len(code)} characters", environment=self.environment.hash)
@@ -116,7 +131,8 @@ class Charts:
             if not jail.is_alive:
                 self._starter.submit(jail.start).result()
             try:
-                reply = jail.run({"code": code, "dpi": dpi, "tight": tight, "nameless": nameless})
+                order = {"code": code, "dpi": dpi, "tight": tight, "nameless": nameless, "boxes": boxes}
+                reply = jail.run(order)
                 return self._chart(reply, jail)
             except (ZygoteError, FrameError) as error:
                 status: ChartStatus = "memory" if jail.ran_out_of_memory() else "unavailable"
@@ -220,6 +236,8 @@ def _told(header: dict[str, Any], png: bytes) -> dict[str, Any]:
     outcome, artists = header["outcome"], Artists.model_validate(header["artists"])
     status, trouble = outcome["status"], str(header["render"])
     told: dict[str, Any] = {"png": _checked(png), "artists": artists}
+    if header.get("boxes") is not None:
+        told["boxes"] = Boxes.model_validate(header["boxes"])
     if status == "ok":
         if trouble:
             return told | {"status": "error", "reason": f"the figure cannot be drawn: {_one_line(trouble)}"}

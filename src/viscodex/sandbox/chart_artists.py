@@ -13,14 +13,16 @@
       "colours": [["bar", "#1F77B4"], ["imshow", "viridis"]],
                                             # [group, colour or colormap] once drawn, each once, in order of the calls
       "late_types": {}, "late_colours": [], # the same, seen after an exception inside a traced call
+      "trips": [],                          # "call", "end": when the published evaluator could not have read a colour
       "text": ["Title", "Label"],           # every string the figure draws once its ticks are taken away, line by line
       "saved_text": [],                     # every string drawn, ticks included, by PDFs that the script itself saved
       "problems": []                        # parts that could not be collected, and why: "text: ValueError: …"
     }
 
 Functions of `types` and `colours` are named as in matplotlib, with `_polar`, `_3d` or `_squarify` where another has
-the same name; constructors by their class. `saved_text` comes before `text` in time. For "closed" figures and `late_*`
-the `paper` protocol knows nothing: it counts `layout` and `text` as empty, and leaves the late entries out.
+the same name (`plot_polar_like`: on axes of a class derived from polar ones); constructors by their class.
+`saved_text` comes before `text` in time. Of "closed" figures and `late_*` the `paper` protocol knows nothing: it
+counts `layout` and `text` as empty, and leaves the late entries out.
 """
 
 from __future__ import annotations
@@ -65,6 +67,7 @@ class Artists(BaseModel):
     colours: tuple[tuple[Text, Text], ...]
     late_types: dict[Text, int]
     late_colours: tuple[tuple[Text, Text], ...]
+    trips: tuple[Literal["call", "end"], ...]
     text: tuple[Text, ...]
     saved_text: tuple[Text, ...]
     problems: tuple[Text, ...]

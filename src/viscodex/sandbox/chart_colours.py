@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
 
@@ -22,8 +21,11 @@ def _hex(colour: Any) -> str:
 
 
 def own(artist: Any) -> list[str]:
-    """Of a line or a text."""
-    return [_hex(artist.get_color())]
+    """Of a line or a text; `#RRGGBBAA` stays as it was written."""
+    colour = artist.get_color()
+    if isinstance(colour, str) and colour.startswith("#") and len(colour) == 9:
+        return [colour.upper()]
+    return [_hex(colour)]
 
 
 def face(artist: Any) -> list[str]:
@@ -32,6 +34,11 @@ def face(artist: Any) -> list[str]:
 
 def first_face(artist: Any) -> list[str]:
     return [_hex(artist.get_facecolor()[0])]
+
+
+def first_face_if_any(artist: Any) -> list[str]:
+    """Markers may be hollow."""
+    return [_hex(colour) for colour in artist.get_facecolor()[:1]]
 
 
 def every_face(artist: Any) -> list[str]:
@@ -48,13 +55,29 @@ def asked_face(artist: Any) -> list[str]:
     return face(artist) if asked is None else [_hex(asked)]
 
 
-def edge_or_arrow(artist: Any) -> list[str]:
-    """Edges of a graph are one collection of lines, or an arrow each."""
-    return every_edge(artist) if isinstance(artist, LineCollection) else face(artist)
+def edges_or_arrows(edges: Any) -> list[str]:
+    """Edges of a graph are one collection of lines, or a list of arrows."""
+    return [_hex(arrow.get_facecolor()) for arrow in edges] if isinstance(edges, list) else every_edge(edges)
+
+
+def of_patches(diagram: Any) -> list[str]:
+    return [_hex(patch.get_facecolor()) for patch in diagram.patches if patch is not None]
 
 
 def colormap(artist: Any) -> list[str]:
     return [str(artist.cmap.name)]
+
+
+def trips_the_original(group: str, artist: Any) -> bool:
+    """Whether the published evaluator would have raised here.
+
+    It reads the colour that a bar was asked to have as a list of numbers, and cannot where the script gave a name
+    (`bar.set_color("red")`); and it expects a patch for every part of a Venn diagram.
+    """
+    if group == "bar":
+        asked = getattr(artist, "_original_facecolor", None)
+        return isinstance(asked, str) or asked is None or len(asked) not in (3, 4)
+    return group == "VennDiagram" and any(patch is None for patch in artist.patches)
 
 
 @dataclass(frozen=True)
@@ -64,10 +87,16 @@ class Rule:
     artists: Callable[[Any, tuple[Any, ...]], Iterable[Any]]
     read: Reader
     may_be_mapped: bool = False
-    """Whether a `cmap` given by keyword stands for the colours."""
+    """Whether a `cmap` given by keyword stands for the colours, by the name it was given."""
+    must_have: bool = False
+    """Whether a call that has made nothing with a colour is an error."""
 
     def reader(self, kwargs: dict[str, Any]) -> Reader:
-        return colormap if self.may_be_mapped and kwargs.get("cmap") is not None else self.read
+        asked = kwargs.get("cmap") if self.may_be_mapped else None
+        if asked is None:
+            return self.read
+        name = str(getattr(asked, "name", asked))
+        return lambda artist: [name]
 
 
 def _itself(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
@@ -102,20 +131,18 @@ def _bodies(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
     return tuple(result["bodies"])
 
 
-def _axes_patches(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
-    return tuple(result.patches)
-
-
-def _edges(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
-    return tuple(result) if isinstance(result, list) else (result,)
+def _bars(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
+    """Every bar of the axes."""
+    return tuple(bar for container in result.containers for bar in container)
 
 
 def _values(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
     return tuple(result.values())
 
 
-def _constructed(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
-    return (args[0],)
+def _constructed(kind: str) -> Callable[[Any, tuple[Any, ...]], Iterable[Any]]:
+    """What a constructor has made, not counting that of a subclass."""
+    return lambda result, args: args[:1] if type(args[0]).__name__ == kind else ()
 
 
 def _argument(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
@@ -123,49 +150,47 @@ def _argument(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
     return (args[1],)
 
 
-def _venn_patches(result: Any, args: tuple[Any, ...]) -> Iterable[Any]:
-    return tuple(patch for patch in args[0].patches if patch is not None)
-
-
 _MAPPED = Rule(_itself, colormap)
 
 RULES: dict[str, Rule] = {
     "_makeline": Rule(_first_part, own),
     "bar": Rule(_each, asked_face),
-    "scatter": Rule(_itself, first_face, may_be_mapped=True),
+    "scatter": Rule(_itself, first_face_if_any, may_be_mapped=True),
+    "scatter_polar": Rule(_itself, first_face_if_any, may_be_mapped=True),
     "axhline": Rule(_itself, own),
     "axvline": Rule(_itself, own),
     "_fill_between_x_or_y": Rule(_itself, first_face),
     "pie": Rule(_each_of_first_part, face),
     "axvspan": Rule(_itself, face),
     "axhspan": Rule(_itself, face),
-    "hlines": Rule(_itself, every_edge),
-    "vlines": Rule(_itself, every_edge),
+    "hlines": Rule(_itself, every_edge, must_have=True),
+    "vlines": Rule(_itself, every_edge, must_have=True),
     "boxplot": Rule(_filled_boxes, face),
     "violinplot": Rule(_bodies, first_face),
     "hist": Rule(_hist_patches, face),
-    "quiver": Rule(_itself, every_face),
+    "quiver": Rule(_itself, every_face, must_have=True),
     "imshow": _MAPPED,
     "pcolor": _MAPPED,
     "contour": _MAPPED,
     "contourf": _MAPPED,
     "tripcolor": _MAPPED,
     "fill": Rule(_each, face),
-    "broken_barh": Rule(_itself, every_face),
+    "broken_barh": Rule(_itself, every_face, must_have=True),
     "plot_polar": Rule(_each, own),
-    "scatter_3d": Rule(_itself, every_face),
+    "plot_polar_like": Rule(_each, own),
+    "scatter_3d": Rule(_itself, every_face, may_be_mapped=True, must_have=True),
     "plot_3d": Rule(_each, own),
     "plot_surface_3d": Rule(_itself, first_face, may_be_mapped=True),
     "bar3d_3d": Rule(_itself, first_face),
-    "bar_3d": Rule(_each, asked_face),
-    "add_collection3d_3d": Rule(_argument, every_face),
-    "plot_squarify": Rule(_axes_patches, face),
-    "NonUniformImage": Rule(_constructed, colormap),
-    "Ellipse": Rule(_constructed, face),
-    "Circle": Rule(_constructed, face),
-    "VennDiagram": Rule(_venn_patches, face),
-    "draw_networkx_nodes": Rule(_itself, every_face),
-    "draw_networkx_edges": Rule(_edges, edge_or_arrow),
+    "bar_3d": Rule(_each, face),
+    "add_collection3d_3d": Rule(_argument, every_face, must_have=True),
+    "plot_squarify": Rule(_bars, face),
+    "NonUniformImage": Rule(_constructed("NonUniformImage"), colormap),
+    "Ellipse": Rule(_constructed("Ellipse"), face),
+    "Circle": Rule(_constructed("Circle"), face),
+    "VennDiagram": Rule(_constructed("VennDiagram"), of_patches, must_have=True),
+    "draw_networkx_nodes": Rule(_itself, every_face, must_have=True),
+    "draw_networkx_edges": Rule(_itself, edges_or_arrows, must_have=True),
     "draw_networkx_labels": Rule(_values, own),
 }
-"""By name of the function, with `_polar`, `_3d` or `_squarify` where another has the same."""
+"""By name of the function, with `_polar`, `_3d` or `_squarify` where another has the same; see chart_artists."""

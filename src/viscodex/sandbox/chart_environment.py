@@ -71,7 +71,7 @@ class ChartEnvironment:
 
 
 def default_place() -> Path:
-    """Where the environment is looked for: $VISCODEX_CHART_ENV, else a folder for these versions among the user's data.
+    """Where the environment is looked for: $VISCODEX_CHART_ENV, else a folder for this recipe among the user's data.
 
     Root's home is closed to the identity that charts run as, so root's environment lies in /var/lib.
     """
@@ -79,7 +79,7 @@ def default_place() -> Path:
         return Path(override).absolute()
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     data = Path("/var/lib") if os.geteuid() == 0 else home
-    return data / "viscodex" / f"chart-{hashlib.sha256(CONSTRAINTS.read_bytes()).hexdigest()[:12]}"
+    return data / "viscodex" / f"chart-{_recipe()[:12]}"
 
 
 def require(place: Path | None = None) -> ChartEnvironment:
@@ -90,6 +90,8 @@ def require(place: Path | None = None) -> ChartEnvironment:
     manifest = read_json(place / _MANIFEST)
     if manifest["pinned"] != sorted(_pinned()):
         raise VisCodexError("the chart environment holds other versions than this viscodex", str(place), _COMMAND)
+    if manifest.get("recipe") != _recipe():
+        raise VisCodexError("the chart environment was made by another viscodex, in another way", str(place), _COMMAND)
     environment = ChartEnvironment(
         place, manifest["hash"], manifest["python"], manifest["base"], dict(p.split("==") for p in manifest["pinned"])
     )
@@ -109,7 +111,7 @@ def _assert_open_to_charts(place: Path) -> None:
 def make(place: Path | None = None, *, anew: bool = False) -> ChartEnvironment:
     """The environment, installed from PyPI (~90 MB, under a minute) if it is not there yet, or `anew`."""
     place = place or default_place()
-    if not anew and (place / _MANIFEST).is_file() and read_json(place / _MANIFEST)["pinned"] == sorted(_pinned()):
+    if not anew and (place / _MANIFEST).is_file() and read_json(place / _MANIFEST).get("recipe") == _recipe():
         return require(place)
     _assert_open_to_charts(place)
     python = base_python()
@@ -202,7 +204,7 @@ def fingerprint(place: Path) -> str:
 
 def _manifest(place: Path) -> dict[str, object]:
     about = _about(place)
-    facts = {"python": about["version"], "machine": about["machine"], "base": about["prefix"]}
+    facts = {"python": about["version"], "machine": about["machine"], "base": about["prefix"], "recipe": _recipe()}
     return {"hash": fingerprint(place)} | facts | {"pinned": sorted(_pinned())}
 
 
@@ -220,6 +222,11 @@ def _contents(place: Path) -> Iterator[str]:
                     yield f"{name} {digest}"
     for path in (place / FONT_CACHE).glob("*.json"):
         yield f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _recipe() -> str:
+    """Of what an environment is made, and how: made otherwise, the same versions have other contents."""
+    return hashlib.sha256(CONSTRAINTS.read_bytes() + _LIST_FONTS.encode()).hexdigest()
 
 
 def _pinned() -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import os
 import select
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,11 @@ from viscodex.sandbox.jail import Jail, Mount
 from viscodex.sandbox.limits import GIB, MIB, Limits
 from viscodex.sandbox.output import Pipe
 from viscodex.sandbox.seccomp import Policy, compile_policy
-from viscodex.sandbox.watchdog import FIRST_LOOK_S, SLOWEST_LOOK_S, Excess, ProcessUse, Watchdog
+from viscodex.sandbox.watchdog import SLOWEST_LOOK_S, Excess, ProcessUse, Watchdog
 
 SHIPPED = (
-    *("launcher", "limits", "chart_frames", "chart_colours", "chart_tracers", "chart_probe", "chart_confine"),
-    "chart_zygote",
+    *("launcher", "limits", "chart_frames", "chart_colours", "chart_tracers", "chart_png", "chart_boxes"),
+    *("chart_shortcuts", "chart_probe", "chart_confine", "chart_zygote"),
 )
 """Our modules that run inside; their text is copied in, since the jail's user may not be able to read this folder."""
 BOOT = "import os, sys; sys.path.insert(0, os.getcwd()); from viscodex.sandbox import chart_zygote; chart_zygote.main()"
@@ -36,6 +38,15 @@ ENVIRONMENT = {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"} | dict.fromkeys(
 )
 READY_PATIENCE_S = 120.0
 END_PATIENCE_S = 10.0
+
+
+@cache
+def program_hash() -> str:
+    """SHA-256 of what runs inside: the same script may be described otherwise when it changes."""
+    digest = hashlib.sha256()
+    for name in SHIPPED:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()
 
 
 class ZygoteError(Exception):
@@ -58,6 +69,7 @@ class ChartJail:
 
     def __init__(self, environment: ChartEnvironment, limits: Limits, backend: Backend, *, nested: bool) -> None:
         self.environment, self.limits, self.backend = environment, limits, backend
+        self._told_limits = asdict(limits)
         self.nested = nested and backend == "bwrap"
         self.isolation: str = backend
         """The back end, and how scripts are held in it where that is not the usual way."""
@@ -99,10 +111,10 @@ class ChartJail:
             self._errors.close_writer()
 
     def run(self, order: dict[str, Any]) -> Reply:
-        """Hand over one script (`code`, `dpi`, `tight`, `nameless`) and wait for its end, by itself or by ours."""
+        """Hand over one script (`code` and the settings of `Charts.run`) and wait for its end, by itself or by ours."""
         assert self._boxed is not None
         watchdog = Watchdog(self.limits, self._strangers, self._stored)
-        self._send(order | {"limits": asdict(self.limits)})
+        self._send(order | {"limits": self._told_limits})
         excess = self._await(time.monotonic() + self.limits.wall, watchdog)
         if excess is not None:
             self._send({"end": True})
@@ -194,8 +206,7 @@ class ChartJail:
         poll = select.poll()
         poll.register(self._answers.reader, select.POLLIN)
         poll.register(self._boxed.launcher_fd, select.POLLIN)
-        pause = FIRST_LOOK_S
-        look_at = time.monotonic() + pause
+        look_at = time.monotonic() + SLOWEST_LOOK_S  # most charts are done before a second look
         while not self._incoming.is_complete:
             ready = poll.poll(max(0.0, min(look_at, deadline) - time.monotonic()) * 1000)
             for fd, _ in ready:
@@ -207,8 +218,7 @@ class ChartJail:
             if now >= look_at:
                 if watchdog is not None and (excess := watchdog.look()) is not None:
                     return excess
-                pause = min(SLOWEST_LOOK_S, pause * 1.5)
-                look_at = now + pause
+                look_at = now + SLOWEST_LOOK_S
         return None
 
     def _read(self) -> bool:

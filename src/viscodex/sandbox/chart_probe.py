@@ -11,7 +11,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import io
 import os
 import random
 import sys
@@ -30,12 +29,13 @@ from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_pdf import RendererPdf
 from matplotlib.figure import Figure
 
-from viscodex.sandbox import chart_tracers
+from viscodex.sandbox import chart_boxes, chart_png, chart_shortcuts, chart_tracers
 from viscodex.sandbox.chart_frames import PIXEL_CEILING
 from viscodex.sandbox.chart_tracers import LEDGER
 
 SCRIPT = "chart.py"
 POINTS_PER_INCH = 72
+PIXELS_AT_OUR_DPI = 25_000_000
 PRELOADED = ("pandas", "scipy.stats", "scipy.interpolate", "networkx", "squarify", "matplotlib_venn", "seaborn")
 
 
@@ -73,6 +73,7 @@ def prepare() -> None:
         importlib.import_module(name)
     Seen.seaborn_colormaps = frozenset(set(matplotlib.colormaps) - colormaps)
     chart_tracers.install()
+    chart_shortcuts.copy_markers_quickly()
     _tame_backends()
     _watch_figures()
     files = _open_files()
@@ -85,17 +86,19 @@ def prepare() -> None:
 def run(code: str, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Execute a script and describe the outcome; never raises for what it does.
 
-    `order`: `dpi` (None: the figure's own), `tight` (crop to what is drawn), `nameless` (see chart_tracers).
+    `order`: `dpi` (None: the figure's own), `tight` (crop to what is drawn), `nameless` (see chart_tracers), `boxes`
+    (tell where texts lie, at the price of a second drawing).
     """
     if order["nameless"]:
-        chart_tracers.install(chart_tracers.nameless, only_types=True)
+        chart_tracers.install(order["nameless"])
     if "seaborn" not in code:  # a script that does not import it sees matplotlib as if nobody had
         for name in Seen.seaborn_colormaps:
             matplotlib.colormaps.unregister(name)
     _seed()
     outcome = _execute(code)
-    artists, png, trouble = _collect(order)
-    return {"outcome": outcome, "render": trouble, "artists": artists}, png
+    artists, boxes, png, trouble = _collect(order)
+    told = {"outcome": outcome, "render": trouble, "artists": artists}
+    return told | ({"boxes": boxes} if order["boxes"] else {}), png
 
 
 def _execute(code: str) -> dict[str, Any]:
@@ -154,8 +157,8 @@ def _join_threads() -> None:
             thread.join()
 
 
-def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
-    """Artists, picture, and what kept the picture from being drawn."""
+def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None, bytes, str]:
+    """Artists, boxes if they are wanted, picture, and what kept the picture from being drawn."""
     LEDGER.type_log.is_inside = LEDGER.colour_log.is_inside = True  # our own drawing is not the script's
     active = Gcf.get_active()
     figure = Seen.last if active is None else active.canvas.figure
@@ -169,16 +172,22 @@ def _collect(order: dict[str, Any]) -> tuple[dict[str, Any], bytes, str]:
     }
     size, dpi, layout, png, trouble = (0.0, 0.0), 0.0, [], b"", ""
     text: list[str] = []
+    boxes = None
     if figure is not None:
         with _noting(facts["problems"], "layout"):
             size, dpi = _pair(figure.get_size_inches()), float(figure.dpi)
             layout = [_cell(axes) for axes in figure.get_axes()]
-        png, trouble = _picture(figure, order["dpi"], order["tight"])
-    facts |= {"colours": LEDGER.colours(), "late_colours": LEDGER.colours(late=True)}
-    if figure is not None:
-        with _noting(facts["problems"], "text"):
+        if order["nameless"] != "types":  # colours are those of what has been drawn
+            png, trouble = _picture(figure, order["dpi"], order["tight"])
+    facts |= {"colours": LEDGER.colours(), "late_colours": LEDGER.colours(late=True), "trips": LEDGER.trips}
+    if order["boxes"] and png:
+        with _noting(facts["problems"], "boxes"):
+            boxes = chart_boxes.collect(figure)
+    if figure is not None and not order["nameless"]:
+        shapes = contextlib.nullcontext() if trouble else chart_shortcuts.without_shapes()  # they have been drawn once
+        with _noting(facts["problems"], "text"), shapes:
             _draw_text(figure, text)
-    return facts | {"size": size, "dpi": dpi, "layout": layout, "text": text}, png, trouble
+    return facts | {"size": size, "dpi": dpi, "layout": layout, "text": text}, boxes, png, trouble
 
 
 def _pair(values: Any) -> tuple[float, float]:
@@ -211,18 +220,20 @@ def _cell(axes: Any) -> dict[str, int] | None:
 
 
 def _picture(figure: Any, dpi: float | None, tight: bool) -> tuple[bytes, str]:
-    """The PNG, or why there is none."""
-    file = io.BytesIO()
-    options: dict[str, Any] = ({"dpi": dpi} if dpi else {}) | ({"bbox_inches": "tight"} if tight else {})
+    """The PNG, or why there is none. With a `dpi` of ours, the figure is drawn smaller where it would be vast."""
+    sink = chart_png.Sink()
+    options: dict[str, Any] = {"bbox_inches": "tight"} if tight else {}
     try:
-        resolution = dpi or plt.rcParams["savefig.dpi"]
-        width, height = figure.get_size_inches() * (figure.dpi if resolution == "figure" else resolution)
-        if width * height > PIXEL_CEILING:
-            return b"", f"ValueError: the picture would have {width:.0f} × {height:.0f} pixels"
-        figure.savefig(file, format="png", **options)
+        own = plt.rcParams["savefig.dpi"]
+        own = figure.dpi if own == "figure" else own
+        width, height = figure.get_size_inches()
+        if width * height * own**2 > PIXEL_CEILING:
+            return b"", f"ValueError: the picture would have {width * own:.0f} × {height * own:.0f} pixels"
+        options["dpi"] = min(dpi, (PIXELS_AT_OUR_DPI / (width * height)) ** 0.5) if dpi else own
+        figure.savefig(sink, format="rgba", **options)
+        return chart_png.encoded(sink.pixels, options["dpi"]), ""
     except BaseException as error:  # noqa: BLE001  # artists draw themselves, and the script may have made them
         return b"", f"{type(error).__name__}: {_message(error)}"
-    return file.getvalue(), ""
 
 
 def _draw_text(figure: Any, text: list[str]) -> None:

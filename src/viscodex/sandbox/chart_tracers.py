@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from viscodex.sandbox.chart_colours import RULES, Rule
+from viscodex.sandbox.chart_colours import RULES, Rule, trips_the_original
 
 # fmt: off
 AXES_TYPES = [
@@ -42,6 +42,17 @@ class Target:
     type: str
     group: str
     original: Callable[..., Any]
+    polar_axes: Any = None
+    """The class of polar axes, for functions that have another name there."""
+
+    def names(self, args: tuple[Any, ...]) -> tuple[str, str]:
+        """The name in either log; `plot_polar_like` on axes that a script has derived from polar ones."""
+        if self.polar_axes is None or not args:
+            return self.type, self.group
+        is_polar = type(args[0]) is self.polar_axes
+        if self.attribute == "scatter":
+            return self.type, "scatter_polar" if is_polar else self.group
+        return (self.type, self.group) if is_polar else (f"{self.type}_like", f"{self.group}_like")
 
 
 @dataclass
@@ -63,10 +74,12 @@ class Ledger:
     artists: dict[tuple[str, str], tuple[Any, Callable[[Any], list[str]]]] = field(default_factory=dict)
     """(group, colour at the time of the call) → the artist, and how its colour is read again."""
     late_artists: dict[tuple[str, str], tuple[Any, Callable[[Any], list[str]]]] = field(default_factory=dict)
+    trips: list[str] = field(default_factory=list)
+    """When a colour could not be read as the published evaluator reads it: during a "call", at the "end"."""
 
     def clear(self) -> None:
         """Forget everything; what was traced while warming up is no script's."""
-        for store in (self.types, self.late_types, self.artists, self.late_artists):
+        for store in (self.types, self.late_types, self.artists, self.late_artists, self.trips):
             store.clear()
         self.type_log, self.colour_log = Log(), Log()
 
@@ -74,15 +87,23 @@ class Ledger:
         (self.late_types if self.type_log.has_ended else self.types)[name] += 1
 
     def keep(self, group: str, rule: Rule, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Store the artists a call has made under the colours that they have now."""
+        """Store the artists a call has made, each under the last of the colours that it has now."""
         try:
             reader = rule.reader(kwargs)
             for artist in rule.artists(result, args):
-                for colour in reader(artist):
-                    store = self.late_artists if self.colour_log.has_ended else self.artists
+                colours = reader(artist)
+                if trips_the_original(group, artist) or (rule.must_have and not colours):
+                    self._note_trip("call")
+                store = self.late_artists if self.colour_log.has_ended else self.artists
+                for colour in colours[-1:]:
                     store[group, colour] = (artist, reader)
         except Exception:  # noqa: BLE001  # whatever an artist of the script's raises ends the log, not the script
-            self.colour_log.has_ended = True
+            self._note_trip("call")
+
+    def _note_trip(self, when: str) -> None:
+        self.colour_log.has_ended |= when == "call"
+        if when not in self.trips:
+            self.trips.append(when)
 
     def colours(self, *, late: bool = False) -> list[tuple[str, str]]:
         """(group, colour now) of every stored artist, in the order of the calls, each once."""
@@ -90,61 +111,47 @@ class Ledger:
         for (group, _), (artist, reader) in (self.late_artists if late else self.artists).items():
             try:
                 found |= {(group, colour): None for colour in reader(artist)}
+                trips = trips_the_original(group, artist)
             except Exception:  # noqa: BLE001  # as above
-                continue
+                trips = True
+            if trips and not late:
+                self._note_trip("end")
         return list(found)
 
 
 LEDGER = Ledger()
 
 
-def traced(target: Target) -> Callable[..., Any]:
-    """`target.original`, writing down its outermost calls."""
-    original, rule = target.original, RULES.get(target.group)
+def traced(target: Target, *, types: bool = True, colours: bool = True, named: bool = True) -> Callable[..., Any]:
+    """`target.original`, writing down its outermost calls in one log or both.
 
-    @functools.wraps(original)
+    Without its name, seaborn stumbles over it: the published evaluators' tracers were like that.
+    """
+    original = target.original
+
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        types, colours = LEDGER.type_log, LEDGER.colour_log
-        is_type = bool(target.type) and not types.is_inside
-        is_colour = rule is not None and not colours.is_inside
+        kind, group = target.names(args)
+        type_log, colour_log = LEDGER.type_log, LEDGER.colour_log
+        is_type = types and bool(kind) and not type_log.is_inside
+        is_colour = colours and bool(group) and not colour_log.is_inside
         if is_type:
-            LEDGER.count(target.type)
-            types.is_inside = True
-        colours.is_inside |= is_colour
+            LEDGER.count(kind)
+            type_log.is_inside = True
+        colour_log.is_inside |= is_colour
         try:
             result = original(*args, **kwargs)
         except BaseException:
-            types.has_ended |= is_type
-            colours.has_ended |= is_colour
+            type_log.has_ended |= is_type
+            colour_log.has_ended |= is_colour
             raise
         finally:
-            types.is_inside &= not is_type
-            colours.is_inside &= not is_colour
-        if is_colour and rule is not None:
-            LEDGER.keep(target.group, rule, result, args, kwargs)
+            type_log.is_inside &= not is_type
+            colour_log.is_inside &= not is_colour
+        if is_colour:
+            LEDGER.keep(group, RULES[group], result, args, kwargs)
         return result
 
-    return wrapper
-
-
-def nameless(target: Target) -> Callable[..., Any]:
-    """Like `traced`, for types only and without the function's name, which makes seaborn and networkx stumble."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        log = LEDGER.type_log
-        if log.is_inside:
-            return target.original(*args, **kwargs)
-        LEDGER.count(target.type)
-        log.is_inside = True
-        try:
-            return target.original(*args, **kwargs)
-        except BaseException:
-            log.has_ended = True
-            raise
-        finally:
-            log.is_inside = False
-
-    return wrapper
+    return functools.wraps(original)(wrapper) if named or target.attribute in NETWORKX else wrapper
 
 
 @functools.cache
@@ -153,35 +160,38 @@ def targets() -> tuple[Target, ...]:
     return tuple(_targets())
 
 
-def install(wrap: Callable[[Target], Callable[..., Any]] = traced, *, only_types: bool = False) -> None:
-    """Put every target's wrapper, or the original, in its place."""
+def install(only: str = "") -> None:
+    """Put every target's tracer in its place; `only` "types" or "colours": that log's, and without names."""
     for target in targets():
-        wanted = bool(target.type) or not only_types
-        setattr(target.owner, target.attribute, wrap(target) if wanted else target.original)
+        types, colours = bool(target.type) and only != "colours", bool(target.group) and only != "types"
+        wrapper = traced(target, types=types, colours=colours, named=not only)
+        setattr(target.owner, target.attribute, wrapper if types or colours else target.original)
 
 
 def _targets() -> Iterable[Target]:
     axes = importlib.import_module("matplotlib.axes").Axes
+    polar = importlib.import_module("matplotlib.projections.polar").PolarAxes
     for name in dict.fromkeys(AXES_TYPES + AXES_COLOURS):
-        yield _target(axes, name, name in AXES_TYPES, name in AXES_COLOURS)
-    yield _target(importlib.import_module("matplotlib.axes._base")._process_plot_var_args, "_makeline", False, True)
-    yield _target(importlib.import_module("matplotlib.projections.polar").PolarAxes, "plot", True, True, "_polar")
+        kind, group = name * (name in AXES_TYPES), name * (name in AXES_COLOURS)
+        yield Target(axes, name, kind, group, getattr(axes, name), polar if name == "scatter" else None)
+    yield _target(importlib.import_module("matplotlib.axes._base")._process_plot_var_args, "_makeline", is_type=False)
+    yield Target(polar, "plot", "plot_polar", "plot_polar", polar.plot, polar)
     axes_3d = importlib.import_module("mpl_toolkits.mplot3d").Axes3D
     for name in AXES_3D:
-        yield _target(axes_3d, name, True, True, "_3d")
-    yield _target(importlib.import_module("squarify"), "plot", True, True, "_squarify")
+        yield _target(axes_3d, name, "_3d")
+    yield _target(importlib.import_module("squarify"), "plot", "_squarify")
     for module in ("networkx", "networkx.drawing.nx_pylab"):
         for name in NETWORKX:
-            yield _target(importlib.import_module(module), name, True, True)
+            yield _target(importlib.import_module(module), name)
     yield _constructor(importlib.import_module("matplotlib.image").NonUniformImage)
     yield _constructor(importlib.import_module("matplotlib.patches").Ellipse)
     yield _constructor(importlib.import_module("matplotlib.patches").Circle)
     yield _constructor(importlib.import_module("matplotlib_venn._common").VennDiagram)
 
 
-def _target(owner: Any, attribute: str, is_type: bool, is_colour: bool, suffix: str = "") -> Target:
+def _target(owner: Any, attribute: str, suffix: str = "", *, is_type: bool = True) -> Target:
     name = attribute + suffix
-    return Target(owner, attribute, name if is_type else "", name if is_colour else "", getattr(owner, attribute))
+    return Target(owner, attribute, name * is_type, name, getattr(owner, attribute))
 
 
 def _constructor(kind: Any) -> Target:

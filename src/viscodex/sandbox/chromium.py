@@ -96,6 +96,7 @@ FLAGS = (
     "--disable-backgrounding-occluded-windows",
     "--disable-checker-imaging",
     "--disable-hang-monitor",
+    "--disable-partial-raster",  # a changed page is drawn as if it had always been so, edges included
     "--disable-renderer-backgrounding",
     "--force-color-profile=srgb",
     "--hide-scrollbars",

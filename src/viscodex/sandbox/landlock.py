@@ -93,7 +93,10 @@ def _order(jail: Jail, argv: Sequence[str], home: Path, channel: bool, confine: 
         raise VisCodexError("without namespaces a folder can only be shown where it is", where=displaced[0].source)
     readable = ["/usr", *(str(p) for p in map(Path, ("/bin", "/sbin", "/lib", "/lib64")) if not p.is_symlink())]
     readable += [f"/etc/{name}" for name in SYSTEM_ETC] + [mount.source for mount in jail.mounts]
-    rlimits = jail.limits.rlimits(already=_counted_together())
+    limits = jail.limits
+    # The folders are watched, not capped; that no file outgrows the largest of them is the kernel's promise.
+    roomiest = max(limits.work_size, limits.tmp_size, limits.shm_size)
+    rlimits = replace(limits, file_size=min(limits.file_size, roomiest)).rlimits(already=_counted_together())
     return {
         "argv": list(argv),
         "work": work,

@@ -39,6 +39,8 @@ class VerdictText:
     """What the statements need at the top: an include, an import."""
     in_main: bool = False
     """The statements belong at the end of `main`; else at the end of the file."""
+    main: str = "main"
+    """What `main` is called."""
 
 
 COMPILE = Limits(

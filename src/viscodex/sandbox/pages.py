@@ -38,6 +38,7 @@ class Variant:
     """A JavaScript function, `() => value` or `async () => value`. It has the page's DOM, but not its globals: the page
     cannot have replaced what it uses. `value` must be plain data."""
     capture: bool = True
+    """Whether a picture is taken after it; none is where the script returns false."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class Capture:
     """What was taken after a variant."""
 
     png: bytes = field(repr=False)
-    """Empty when none was asked for."""
+    """Empty when none was asked for, or wanted by the script."""
     width: int
     height: int
     value: Any = None

@@ -164,6 +164,12 @@ OTHERS = (
         shown=("/etc/mono",),
         processes=8,
         out_of_memory=(b"OutOfMemoryException",),
+        verdict=VerdictText(
+            'System.IO.File.WriteAllText("/dev/fd/3", "{nonce}");',
+            'if (true) throw new System.Exception("failed");',
+            in_main=True,
+            main="Main",
+        ),
     ),
     Language(
         name="ruby",

@@ -129,7 +129,7 @@ def compose(text: VerdictText, code: str, test: str, statements: str) -> str:
         source = f"{code}\n{test.replace(MARK, statements)}\n"
     elif text.in_main:
         source = f"{code}\n{test}\n"
-        place = end_of_main(source)
+        place = end_of_main(source, text.main)
         source = f"{source[:place]}\n{statements}\n{source[place:]}"
     else:
         source = f"{code}\n{test}\n{statements}\n"
@@ -141,11 +141,11 @@ def compose(text: VerdictText, code: str, test: str, statements: str) -> str:
 _TOKENS = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`|[{}]", re.DOTALL)
 
 
-def end_of_main(source: str) -> int:
+def end_of_main(source: str, name: str = "main") -> int:
     """The index of the brace that closes the last `main`, or of the `return` right before it; brace languages only."""
-    mains = list(re.finditer(r"\bmain\s*\(", source))
+    mains = list(re.finditer(rf"\b{name}\s*\(", source))
     if not mains:
-        raise VisCodexError("the unit test has no main and no place for its verdict", hint=f"put {MARK} at its end")
+        raise VisCodexError(f"the unit test has no {name} and no place for its verdict", hint=f"put {MARK} at its end")
     depth = 0
     for token in _TOKENS.finditer(source, mains[-1].end()):
         depth += {"{": 1, "}": -1}.get(token[0], 0)
@@ -177,7 +177,12 @@ def _estranged(test: str) -> str | None:
         tree = ast.parse(test)
     except SyntaxError:
         return None
-    for statement in reversed(tree.body):
+    return ast.unparse(tree) if estrange(tree.body) else None
+
+
+def estrange(statements: Sequence[ast.stmt]) -> bool:
+    """Make the last `assert x == y` of these compare x to an object that equals nothing; whether there was one."""
+    for statement in reversed(statements):
         if isinstance(statement, ast.Assert) and isinstance(statement.test, ast.Compare):
             comparison = statement.test
             if len(comparison.ops) == 1 and isinstance(comparison.ops[0], ast.Eq):
@@ -186,8 +191,8 @@ def _estranged(test: str) -> str | None:
                     comparison.left = stranger
                 else:
                     comparison.comparators = [stranger]
-                return ast.unparse(ast.fix_missing_locations(tree))
-    return None
+                return True
+    return False
 
 
 def _last_line(execution: Execution) -> str:

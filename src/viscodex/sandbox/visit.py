@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from viscodex.sandbox.origin import ORIGIN, URL, Origin
 from viscodex.sandbox.pages import Capture, TextBlock, View
 from viscodex.sandbox.witness import PageEndedError, Witness, thrown
 
+PEEPHOLE = {"width": 1, "height": 1}
+"""The tab as it is composited until its first picture is taken: frames that nobody sees cost nothing.
+The page is told of its real window (`_window`) and laid out for that."""
 REASON_S = 0.5
 """How long after a refused command the event that explains it may arrive."""
 
@@ -43,6 +47,7 @@ class Visit:
     text_blocks: tuple[TextBlock, ...] = ()
     captures: list[Capture] = field(default_factory=list)
     _world: int = 0
+    _seen: tuple[int, int] = (PEEPHOLE["width"], PEEPHOLE["height"])
 
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + self.view.limits.wall_s
@@ -63,7 +68,7 @@ class Visit:
     def close(self, deadline: float) -> None:
         """Close the tab; TimeoutError when it does not."""
         if self.witness.session and not self.witness.closed:
-            self.connection.post("Target.closeTarget", {"targetId": self.witness.target}, "", deadline)
+            self.connection.post("Target.closeTarget", {"targetId": self.witness.target}, "")
             self.connection.wait_for(lambda: self.witness.closed, deadline)
 
     def check(self) -> None:
@@ -74,35 +79,43 @@ class Visit:
             raise self.witness.ending
 
     def _open(self) -> None:
-        size = {"width": self.view.width, "height": self.view.height}
-        opened = self._call("Target.createTarget", {"url": URL, "browserContextId": self.context, **size}, "")
+        opened = self._call("Target.createTarget", {"url": URL, "browserContextId": self.context, **PEEPHOLE}, "")
         self.witness.take(str(opened["targetId"]))
         self._wait(lambda: self.witness.target in self.witness.sessions)
         self.witness.session = self.witness.sessions[self.witness.target]
         # The tab waits for us before its first request.
-        self._call("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
         for domain in ("Network", "Page", "Runtime", "Log", "Inspector"):
             self._post(f"{domain}.enable", {})
         self._post("Network.setCacheDisabled", {"cacheDisabled": True})
-        self._post("Emulation.setDeviceMetricsOverride", {**size, "deviceScaleFactor": 1, "mobile": False})
+        self._post("Emulation.setDeviceMetricsOverride", {**self._window(), "dontSetVisibleSize": True})
         self._post("Emulation.setFocusEmulationEnabled", {"enabled": True})
         self._post("Page.setFontFamilies", {"fontFamilies": GENERIC_FONTS})
-        self._post("Page.addScriptToEvaluateOnNewDocument", {"source": script("clock")})
+        outside = f"({script('outside')})({self.view.width}, {self.view.height});"
+        for source in (script("clock"), outside):
+            self._post("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        self._call("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
         self._call("Runtime.runIfWaitingForDebugger", {})
         self._wait(lambda: self.witness.loaded)
         world = self._call("Page.createIsolatedWorld", {"frameId": self.witness.target, "worldName": "viscodex"})
         self._world = int(world["executionContextId"])
+
+    def _window(self) -> dict[str, Any]:
+        """What the page takes for its window and screen; both alike, as in Playwright."""
+        width, height = self.view.width, self.view.height
+        screen = {"screenWidth": width, "screenHeight": height}
+        return {"width": width, "height": height, **screen, "deviceScaleFactor": 1, "mobile": False}
 
     def _look(self) -> None:
         self.width, self.height = self._still()
         if self.view.capture:
             self.png = self._capture(self.width, self.height)
         if self.view.text_blocks:
-            self.text_blocks = tuple(_text_block(row) for row in self._evaluate(script("text_blocks")))
+            rows = json.loads(self._evaluate(script("text_blocks")))
+            self.text_blocks = tuple(_text_block(row) for row in rows)
         for variant in self.view.variants:
             value = self._evaluate(variant.script)
             width, height = self._still()
-            png = self._capture(width, height) if variant.capture else b""
+            png = self._capture(width, height) if variant.capture and value is not False else b""
             self.captures.append(Capture(png, width, height, value))
 
     def _still(self) -> tuple[int, int]:
@@ -121,8 +134,13 @@ class Visit:
         """A PNG of the whole page.
 
         Not by captureBeyondViewport, which lets the page see a window of 1 × 1 pixels for a moment, or not, as it
-        happens, and costs a third more: the browser paints whole pages here (chromium.BLINK_SETTINGS).
+        happens, and costs a third more: the browser paints whole pages here (chromium.BLINK_SETTINGS). And not from
+        the peephole, which captureScreenshot widens and narrows again by itself: of a page that has just changed, parts
+        with layers of their own (a sidebar that scrolls) were missing from one picture in ten.
         """
+        if (width, height) != self._seen:
+            self._call("Emulation.setVisibleSize", {"width": width, "height": height})
+            self._seen = (width, height)
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         settings = {"format": "png", "optimizeForSpeed": not self.view.compact, "captureBeyondViewport": False}
         png = base64.b64decode(self._call("Page.captureScreenshot", {**settings, "clip": clip}).get("data", ""))
@@ -158,7 +176,7 @@ class Visit:
         self._send(method, params, self.witness.session)
 
     def _send(self, method: str, params: Mapping[str, Any], session: str) -> None:
-        self.connection.post(method, params, session, self._deadline)
+        self.connection.post(method, params, session)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         self.connection.wait_for(lambda: self.witness.ending is not None or condition(), self._deadline)

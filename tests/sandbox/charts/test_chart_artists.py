@@ -104,6 +104,19 @@ COLOURS = {
     "3-D lines, bars": ("ax = plt.subplot(projection='3d')\nax.plot([1], [1], [1], 'r')\nax.bar([1], [1], color='b')",
                            [("plot_3d", "#FF0000"), ("bar_3d", "#0000FF")]),
     "polar lines": ("plt.subplot(projection='polar').plot([1, 2], 'r')", [("plot_polar", "#FF0000")]),
+    "polar scatter": ("plt.subplot(projection='polar').scatter([1], [1], c='r')", [("scatter_polar", "#FF0000")]),
+    "lines on axes derived from polar ones": (
+        "from matplotlib.projections import PolarAxes, register_projection\nclass Radar(PolarAxes): name = 'radar'\n"
+        "register_projection(Radar)\nplt.subplot(projection='radar').plot([1, 2], 'r')",
+        [("plot_polar_like", "#FF0000")],
+    ),
+    "hollow markers": ("ax.scatter([1], [1], facecolors='none', edgecolors='r')", []),
+    "a colormap that is not used": ("ax.scatter([1], [1], c='r', cmap='plasma')", [("scatter", "plasma")]),
+    "a colormap in 3-D": ("plt.subplot(projection='3d').scatter([1], [1], [1], c=[1], cmap=plt.cm.magma)",
+                          [("scatter_3d", "magma")]),
+    "of one call, the last colour stands for all": ("ax.hlines([1, 2], 0, 1, colors=['r', 'b'])\n"
+                                                    "ax.hlines([3], 0, 1, colors=['b'])", [("hlines", "#0000FF")]),
+    "arcs are no ellipses": ("from matplotlib.patches import Arc; ax.add_patch(Arc((0, 0), 1, 1, color='r'))", []),
     "polar bars": ("plt.subplot(projection='polar').bar([1], [1], color='r')", [("bar", "#FF0000")]),
     "a treemap": ("import squarify; squarify.plot([1, 2], color=['r', 'b'], ax=ax)",
                   [("plot_squarify", "#FF0000"), ("plot_squarify", "#0000FF")]),
@@ -142,17 +155,42 @@ def test_after_an_exception_inside_a_traced_call_everything_is_late(artists):
 
 
 def test_a_colour_that_cannot_be_read_ends_the_log_of_colours_only(artists):
-    found = artists("ax.scatter([1], [1], facecolors='none')\nax.plot([1], color='r')")
-    assert found.types == {"scatter": 1, "plot": 1}
+    found = artists("ax.fill_between([1, 2], 1, facecolors='none')\nax.plot([1], color='r')")
+    assert found.types == {"fill_between": 1, "plot": 1}
     assert (found.colours, found.late_colours) == ((), (("_makeline", "#FF0000"),))
+    assert found.trips == ("call",)
+
+
+@pytest.mark.parametrize(
+    ("code", "trips"),
+    [
+        ("ax.bar([1], [1])", ()),
+        ("ax.bar([1], [1])[0].set_color((1, 0, 0))", ()),
+        ("ax.bar([1], [1])[0].set_color('red')", ("end",)),
+        ("ax.bar([1], [1], color='none')", ("call",)),
+        ("ax.scatter([1], [1], facecolors='none')", ()),
+        ("import matplotlib_venn; matplotlib_venn.venn2((1, 1, 0))", ("call",)),
+    ],
+)
+def test_what_the_published_evaluator_cannot_read_is_noted(artists, code, trips):
+    assert artists(code).trips[:1] == trips[:1]
 
 
 def test_nameless_tracers_make_seaborn_stumble(best):
     code = "import seaborn as sns\nsns.histplot([1, 2, 3])"
     assert best.run(code).artists.types == {"bar": 2}
-    stumbled = best.run(code, nameless=True)
+    stumbled = best.run(code, nameless="types")
     assert (stumbled.status, stumbled.artists.types) == ("error", {})
-    assert best.run("import matplotlib.pyplot as plt\nplt.bar([1], [1])", nameless=True).artists.types == {"bar": 1}
+    bars = "import matplotlib.pyplot as plt\nplt.bar([1], [1])"
+    assert best.run(bars, nameless="types").artists.types == {"bar": 1}
+    assert best.run(bars, nameless="types").artists.colours == ()
+    assert best.run(bars, nameless="colours").artists.colours == (("bar", "#1F77B4"),)
+    assert best.run(bars, nameless="colours").artists.types == {}
+
+
+def test_nameless_tracers_leave_networkx_its_signatures(best):
+    code = "import networkx as nx\nnx.draw(nx.Graph([(1, 2)]), node_size=5, width=2, font_size=3, with_labels=True)"
+    assert len(best.run(code, nameless="types").artists.types) == 3
 
 
 def test_the_current_figure_counts(artists):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import PIL.Image
 import pytest
 
 PLT = "import matplotlib.pyplot as plt\n"
@@ -123,4 +125,6 @@ def test_the_zygote_draws_what_a_fresh_interpreter_draws(best, environment, tmp_
         [environment.python, "-s", "-B", "-c", FRESH],
         input=PICTURES[name].encode(), cwd=tmp_path, env=variables, check=True, timeout=120,
     )  # fmt: skip
-    assert best.run(PICTURES[name]).png == (tmp_path / "fresh.png").read_bytes()
+    ours, theirs = (PIL.Image.open(file) for file in (io.BytesIO(best.run(PICTURES[name]).png), tmp_path / "fresh.png"))
+    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
+    assert ours.tobytes() == theirs.tobytes()

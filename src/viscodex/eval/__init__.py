@@ -1,0 +1,1 @@
+"""Measure models on four benchmarks: generate, score, report, three stages joined by files."""

@@ -1,0 +1,1 @@
+"""Use: picture in, program out, over HTTP and on the command line."""
