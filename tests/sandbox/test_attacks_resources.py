@@ -176,8 +176,8 @@ def test_millions_of_empty_files_meet_the_inode_limit(boxed, limits):
         for i in range(3_500): os.close(os.open(f"f{i}", os.O_CREAT))
         time.sleep(0.3); print("done")
     """
-    assert boxed(bomb, limits=replace(limits, inodes=50_000)).stdout == b"done\n"
-    assert boxed(bomb).status == "output_limit"
+    assert boxed(bomb, limits=replace(limits, inodes=50_000, cpu_s=30, wall_s=120)).stdout == b"done\n"
+    assert boxed(bomb, limits=replace(limits, cpu_s=30, wall_s=120)).status == "output_limit"
 
 
 def test_a_sparse_file_stops_at_the_file_size(boxed, limits):

@@ -12,11 +12,11 @@ from viscodex.eval.mmcode.scorer import MMCodeScorer
 from viscodex.model.generate import Completion
 from viscodex.sandbox.limits import MIB, Limits
 
-LIMITS = Limits(cpu_s=1.0, wall_s=20.0, memory=256 * MIB, stdout=1 * MIB)
+LIMITS = Limits(cpu_s=3.0, wall_s=30.0, memory=256 * MIB, stdout=1 * MIB)
 
 
 @cache
-def scorer(*, all_tests: bool = False, wall_s: float = 20.0, cpu_s: float = 1.0) -> MMCodeScorer:
+def scorer(*, all_tests: bool = False, wall_s: float = LIMITS.wall, cpu_s: float = LIMITS.cpu_s) -> MMCodeScorer:
     return MMCodeScorer(all_tests, Limits(cpu_s=cpu_s, wall_s=wall_s, memory=LIMITS.memory, stdout=LIMITS.stdout))
 
 
