@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from merging.shapes import SHAPES, SPECIAL, Shape, config, tensors
 from viscodex.checkpoint.dtypes import FLOATS, decode, encode
-from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_from, write_index
+from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_index
+from viscodex.core.pagecache import write_all
 from viscodex.core.rundir import partial_path, publish, remove_tree, write_json
 
 BF16 = FLOATS["BF16"]
@@ -65,7 +66,7 @@ def _write_shard(folder: Path, plan: ShardPlan, role: str) -> None:
 
     def write_piece(name: str, start: int, place: int, size: int) -> None:
         words = weights(name, role, place, size)
-        write_from(file, words.view(np.uint8).data, start + place * BF16.bytes)
+        write_all(file, words.view(np.uint8).data, start + place * BF16.bytes)
 
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from viscodex.checkpoint.reader import INDEX
-from viscodex.checkpoint.writer import NewTensor, create_shard, plan_shards, write_from, write_index
+from viscodex.checkpoint.writer import NewTensor, create_shard, plan_shards, write_index
+from viscodex.core.pagecache import write_all
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=20)
 
@@ -47,7 +48,7 @@ def test_the_library_reads_what_was_planned(tmp_path_factory, sizes, most):
     for plan in plans:
         file = create_shard(folder, plan)
         for tensor, start in zip(plan.tensors, plan.starts, strict=True):
-            write_from(file, memoryview(bytes([int(tensor.name[1:])] * tensor.nbytes)), start)
+            write_all(file, memoryview(bytes([int(tensor.name[1:])] * tensor.nbytes)), start)
         os.close(file)
         assert (folder / plan.file).stat().st_size == plan.nbytes
     write_index(folder, plans)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from viscodex.checkpoint.geometry import Geometry, read_geometry
 from viscodex.checkpoint.header import Entry, read_header
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Family, Part, family_of, is_buffer, layer_of
 from viscodex.core.errors import VisCodexError, visible
+from viscodex.core.pagecache import read_some
 from viscodex.core.problems import Problem, refuse
 from viscodex.core.rundir import read_json
 
@@ -124,12 +124,15 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def read_into(file: int, buffer: memoryview, offset: int, what: str) -> None:
-    """Fill `buffer` from an open file at `offset`; a file that became shorter is an error that names it."""
+def read_into(file: int, buffer: memoryview, offset: int, what: str, *, stays: bool = True) -> None:
+    """Fill `buffer` from an open file at `offset`; a file that became shorter is an error that names it.
+
+    Without `stays` the page cache keeps no more of the file than it held before.
+    """
     done = 0
     while done < len(buffer):
         try:
-            count = os.preadv(file, [buffer[done:]], offset + done)
+            count = read_some(file, buffer[done:], offset + done, stays=stays)
         except OSError as error:
             raise VisCodexError(f"cannot read: {error.strerror}", where=what) from error
         if count == 0:

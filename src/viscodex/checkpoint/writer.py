@@ -9,13 +9,10 @@ from pathlib import Path
 
 from viscodex.checkpoint.header import encode_header
 from viscodex.checkpoint.reader import INDEX, SINGLE
+from viscodex.core.pagecache import write_all
 from viscodex.core.rundir import write_json
 
 DEFAULT_SHARD_BYTES = 5_000_000_000
-
-# Linux keeps what one call writes in pages as large as the call, up to 2 MiB. Where a virtual machine hands free memory
-# back to its host, those are the pages it has to ask for again: 1 to 2 s per GB of system time, against 0.2 in pieces.
-WRITE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -62,18 +59,11 @@ def create_shard(folder: Path, plan: ShardPlan) -> int:
     file = os.open(folder / plan.file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         os.posix_fallocate(file, 0, plan.nbytes)  # a full disk is found now, not after an hour
-        write_from(file, memoryview(plan.header), 0)
+        write_all(file, memoryview(plan.header), 0)
     except BaseException:
         os.close(file)
         raise
     return file
-
-
-def write_from(file: int, data: memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`."""
-    done = 0
-    while done < len(data):
-        done += os.pwrite(file, data[done : done + WRITE_BYTES], offset + done)
 
 
 def write_index(folder: Path, plans: Sequence[ShardPlan]) -> None:

@@ -22,8 +22,9 @@ import numpy as np
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name, encode, has_nonfinite
 from viscodex.checkpoint.reader import TASK_VECTOR
 from viscodex.checkpoint.sidefiles import copy_side_files
-from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_from, write_index
+from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_index
 from viscodex.core.errors import UsageError, VisCodexError
+from viscodex.core.pagecache import write_all
 from viscodex.core.rundir import partial_path, publish, remove_tree, require_free, write_json
 from viscodex.merge.combine import combiner
 from viscodex.merge.device import Cpu
@@ -146,7 +147,7 @@ def _write_tensor(
         encode(np.ravel(task), format_, words)
         if has_nonfinite(words, format_):
             raise VisCodexError(f"a difference does not fit {format_.torch_name}", step.key, "--dtype float32")
-        write_from(file, words.view(np.uint8).data, start + begin * format_.bytes)
+        write_all(file, words.view(np.uint8).data, start + begin * format_.bytes)
         gram = gram_of([task, base])
         tau_energy, base_energy = tau_energy + float(gram[0, 0]), base_energy + float(gram[1, 1])
     return tau_energy, base_energy

@@ -23,8 +23,8 @@ from viscodex.checkpoint.layout import layer_of
 from viscodex.checkpoint.reader import INDEX, Checkpoint, open_checkpoint, read_into
 from viscodex.checkpoint.sidefiles import copy_side_files
 from viscodex.checkpoint.source import resolve
-from viscodex.checkpoint.writer import write_from
 from viscodex.core.errors import UsageError, VisCodexError
+from viscodex.core.pagecache import write_all
 from viscodex.core.problems import refuse
 from viscodex.core.rundir import partial_path, publish, read_json, remove_tree, require_free, write_json
 from viscodex.merge.extract import backbone, by_kind, differences, plan_difference
@@ -170,7 +170,7 @@ def _add(folder: Path, model: Checkpoint, key: str, product: Matrix) -> str:
         encode(decode(words, dtype) + np.ravel(product), dtype, words)
         if has_nonfinite(words, dtype):
             raise VisCodexError(f"a value does not fit {dtype.torch_name}", where=key)
-        write_from(file, memoryview(data), info.start)
+        write_all(file, memoryview(data), info.start)
         os.fsync(file)
     finally:
         os.close(file)

@@ -12,9 +12,9 @@ import xxhash
 
 from viscodex.checkpoint.dtypes import FLOATS, SIZES, DType, Words, has_nonfinite
 from viscodex.checkpoint.reader import read_into
-from viscodex.checkpoint.writer import write_from
 from viscodex.core import console
 from viscodex.core.errors import VisCodexError
+from viscodex.core.pagecache import write_all
 from viscodex.merge.combine import combiner, measure_tensor
 from viscodex.merge.device import Cpu, Device
 from viscodex.merge.plan import MergePlan, Step, sources
@@ -70,7 +70,7 @@ class StepWriter:
         outs = [np.frombuffer(buffer, dtype=dtype.words) for buffer in buffers]
         self.combiner.combine(part, words, outs, step.weights, stats)
         for variant, (file, buffer) in enumerate(zip(self.files, buffers, strict=True)):
-            write_from(file, buffer, start)
+            write_all(file, buffer, start)
             self.record.written(variant, step.out.name, part[0], buffer)
         for source, read in zip(sources(step), words, strict=True):
             self.record.read(self.plan.roles[source.model], source.info.name, part[0], read)
@@ -131,6 +131,6 @@ def copy_bytes(source: int, origin: int, target: int, offset: int, count: int, w
             data = os.pread(source, count - done, origin + done)
             if not data:
                 raise VisCodexError("the file became shorter while it was read", where=what)
-            write_from(target, memoryview(data), offset + done)
+            write_all(target, memoryview(data), offset + done)
             moved = len(data)
         done += moved

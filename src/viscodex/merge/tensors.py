@@ -31,10 +31,15 @@ Range = tuple[int, int]
 
 
 class Inputs:
-    """All input shards, opened once, and a set of reusable buffers per thread."""
+    """All input shards, opened once, and a set of reusable buffers per thread.
+
+    Inputs that are small beside the memory stay there for the next merge; larger ones would only push each other out.
+    """
 
     def __init__(self, models: Sequence[Checkpoint]) -> None:
         self.models = models
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.stay = sum(model.nbytes for model in models) <= memory // 2
         self.files: dict[tuple[int, str], int] = {}
         self._local = threading.local()
         for number, model in enumerate(models):
@@ -79,7 +84,7 @@ class Inputs:
         buffer = self.buffer(slot, (part[1] - part[0]) * dtype.bytes, start)
         file, name = self.file_of(source), self.where(source)
         if source.rows is None:
-            read_into(file, buffer, start, name)
+            read_into(file, buffer, start, name, stays=self.stay)
         else:
             self._gather(source.rows.rows, info, part, buffer, file, name)
         return np.frombuffer(buffer, dtype=dtype.words)
@@ -95,7 +100,7 @@ class Inputs:
         for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(wanted)], strict=True):
             piece = buffer[first * row_bytes : last * row_bytes]
             if wanted[first] >= 0:
-                read_into(file, piece, info.start + int(wanted[first]) * row_bytes, name)
+                read_into(file, piece, info.start + int(wanted[first]) * row_bytes, name, stays=self.stay)
             else:
                 piece[:] = bytes(len(piece))
 

@@ -11,8 +11,9 @@ import torch
 
 from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint
 from viscodex.checkpoint.sidefiles import copy_side_files
-from viscodex.checkpoint.writer import NewTensor, create_shard, plan_shards, write_from, write_index
+from viscodex.checkpoint.writer import NewTensor, create_shard, plan_shards, write_index
 from viscodex.core.errors import VisCodexError
+from viscodex.core.pagecache import write_all
 from viscodex.core.problems import refuse
 from viscodex.core.rundir import atomic_write, partial_path, publish, remove_tree, write_json
 from viscodex.model.load import check_loadable
@@ -67,7 +68,7 @@ def _write_weights(partial: Path, model: Any, original: Checkpoint, world: World
             if world.is_first:
                 plan, start = places[names[key]]
                 data: Any = value.to("cpu", DTYPES[info.dtype]).contiguous().reshape(-1).view(torch.uint8).numpy()
-                write_from(files[plan.file], memoryview(data), start)
+                write_all(files[plan.file], memoryview(data), start)
         if missing:
             raise VisCodexError(f"the trained model lacks {len(missing)} tensors of the first: {min(missing)}")
         for file in files.values():
