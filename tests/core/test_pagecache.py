@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viscodex.core import pagecache
-from viscodex.core.pagecache import DONTCACHE, WRITE_BYTES, can_let_go, read_some, write_all
+from viscodex.core.pagecache import DONTCACHE, KEPT_BYTES, can_let_go, read_some, write_all
 
 PAGE = mmap.PAGESIZE
-SIZE = 4 * WRITE_BYTES
+SIZE = 10 * KEPT_BYTES
 BYTES = os.urandom(SIZE)
 
 

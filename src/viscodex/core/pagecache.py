@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 import sys
+import threading
 from functools import cache
 
 DONTCACHE = 0x80
@@ -19,8 +20,13 @@ SOUND_SINCE = (6, 16)
 """It is older by two releases, in which a page that was written again while it was let go could be lost."""
 UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL)
 
-# Linux keeps what one call writes in pages as large as the call, up to 2 MiB, and large pages are the dear ones.
-WRITE_BYTES = 256 << 10
+KEPT_BYTES = 256 << 10
+"""Of one call. Linux keeps what it writes in pages as large as the call, up to 2 MiB, and large ones are dear."""
+LET_GO_BYTES = 1 << 20
+"""Of one call for pages that do not stay: each call starts writing to the disk."""
+_one_writes = (
+    threading.Lock()
+)  # a file has one writer at a time anyway, and threads that wait for the kernel's lock spin
 
 
 def read_some(file: int, buffer: memoryview, offset: int, *, stays: bool = True) -> int:
@@ -41,18 +47,19 @@ def write_all(file: int, data: memoryview, offset: int) -> None:
     """
     first = offset + -offset % mmap.PAGESIZE
     last = (offset + len(data)) // mmap.PAGESIZE * mmap.PAGESIZE
-    if last - first < WRITE_BYTES or not can_let_go():
+    if last - first < KEPT_BYTES or not can_let_go():
         _write(file, data, offset, 0)
         return
     _write(file, data[: first - offset], offset, 0)
-    _write(file, data[first - offset : last - offset], first, DONTCACHE)
+    with _one_writes:
+        _write(file, data[first - offset : last - offset], first, DONTCACHE)
     _write(file, data[last - offset :], last, 0)
 
 
 def _write(file: int, data: memoryview, offset: int, flags: int) -> None:
     done = 0
     while done < len(data):
-        piece = [data[done : done + WRITE_BYTES]]
+        piece = [data[done : done + (LET_GO_BYTES if flags else KEPT_BYTES)]]
         try:
             done += os.pwritev(file, piece, offset + done, flags)
         except OSError as error:
