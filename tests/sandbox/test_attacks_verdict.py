@@ -165,6 +165,24 @@ def test_other_languages_pass_fail_and_cannot_end_early(language):
     assert unit_tests(language, code_ending, [test])[0].outcome == "failed"
 
 
+ASSERTIONS = {
+    "java": ("class Sums { static int add(int a, int b) { return a + b; } }",
+             "public class Main { public static void main(String[] a) { assert Sums.add(2, 2) == 4 : \"wrong\"; } }"),
+    "php": ("<?php function add($a, $b) { return $a + $b; }", "assert(add(2, 2) === 4);"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ASSERTIONS)
+def test_assertions_that_are_off_by_default_are_on(language):
+    """Java passes over `assert` unless told not to, and a distribution's php.ini turns it off."""
+    if missing := toolchain(language).missing:
+        pytest.skip(missing)
+    code, test = ASSERTIONS[language]
+    assert unit_tests(language, code, [test])[0].passed
+    assert unit_tests(language, code.replace(" + ", " - "), [test])[0].outcome == "failed"
+
+
 def test_places_for_the_report():
     text = VerdictText("R", "F", in_main=True)
     assert compose(text, "", "int main() { f(); return 0; } void g() { }", "R").split("\n")[2:4] == [

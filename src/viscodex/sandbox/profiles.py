@@ -14,7 +14,11 @@ from viscodex.sandbox.limits import GIB
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData")
 JAVAC = "javac -encoding UTF-8 -proc:none -J-XX:+UseSerialGC -J-XX:TieredStopAtLevel=1 -d out {source}"
+ASSERTING_JVM = ("-enableassertions",)
+"""An `assert` in a test must be able to fail; Java passes over it unless it is told not to."""
 JAR = "jar --create --file main.jar --main-class {entry} -C out ."
+ASSERTING_PHP = ("-d", "zend.assertions=1", "-d", "assert.exception=1")
+"""Distributions' php.ini turns assertions off, and a script cannot turn them on again."""
 GO_CACHES = "GOCACHE=$TMPDIR/cache GOPATH=$TMPDIR/go"
 TSC = (
     "for types in /usr/local/lib/node_modules/@types /usr/lib/node_modules/@types; do "
@@ -81,7 +85,7 @@ OTHERS = (
         source=java_source,
         compile=("sh", "-c", f"{JAVAC} && {JAR}"),
         product="main.jar",
-        run=("java", *SMALL_JVM, "-Xmx{heap}m", "-Xss64m", "-jar", "main.jar"),
+        run=("java", *SMALL_JVM, *ASSERTING_JVM, "-Xmx{heap}m", "-Xss64m", "-jar", "main.jar"),
         probe=("javac", "-version"),
         packages=("default-jdk-headless",),
         shown=("/etc/java-*-openjdk",),
@@ -184,7 +188,7 @@ OTHERS = (
     Language(
         name="php",
         source="main.php",
-        run=("php", "-d", "display_errors=stderr", "-d", "memory_limit={heap}M", "{source}"),
+        run=("php", *ASSERTING_PHP, "-d", "display_errors=stderr", "-d", "memory_limit={heap}M", "{source}"),
         probe=("php", "--version"),
         packages=("php-cli",),
         shown=("/etc/php",),
@@ -217,7 +221,7 @@ OTHERS = (
         source="main.kt",
         compile=("kotlinc", "{source}", "-include-runtime", "-d", "main.jar"),
         product="main.jar",
-        run=("java", *SMALL_JVM, "-Xmx{heap}m", "-jar", "main.jar"),
+        run=("java", *SMALL_JVM, *ASSERTING_JVM, "-Xmx{heap}m", "-jar", "main.jar"),
         probe=("kotlinc", "-version"),
         packages=("default-jdk-headless", "url:https://kotlinlang.org/docs/command-line.html"),
         shown=("/etc/java-*-openjdk", "/opt/kotlinc"),
