@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,42 @@ from viscodex.core.recipe import packaged, recipe_name
 from viscodex.core.reference import keys_of
 from viscodex.core.rundir import read_json
 from viscodex.eval.benchmark import NAMES, benchmark
+from viscodex.pocket.recipe import POCKET
+from viscodex.pocket.report import HEADS, TITLES, cell
 from viscodex.pocket.report import page as results_page
 
 DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+TABLE = ("<!-- results: written by `make docs` -->\n", "<!-- end of results -->\n")
 MARK = "<!-- Written by `make docs`; changes made here are lost. -->"
 
 
 def pages() -> dict[Path, str]:
     """Every generated page and what it should hold."""
+    found = read_json(DOCS / "results" / "pocket.json")
     return {
+        README: with_results(README.read_text(encoding="utf-8"), found),
         DOCS / "cli.md": _page(cli_lines()),
         DOCS / "recipes.md": _page(recipe_lines()),
         DOCS / "deviations.md": _page(deviation_lines()),
-        DOCS / "results.md": results_page(read_json(DOCS / "results" / "pocket.json"), "images/pocket/"),
+        DOCS / "results.md": results_page(found, "images/pocket/"),
     }
+
+
+def with_results(readme: str, found: Mapping[str, Any]) -> str:
+    """The README with the pocket models' scores between the marks of `TABLE`."""
+    before, rest = readme.split(TABLE[0])
+    after = rest.split(TABLE[1])[1]
+    return "\n".join([f"{before}{TABLE[0]}", *result_lines(found), "", f"{TABLE[1]}{after}"])
+
+
+def result_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What ships, what it was made of and no answer, with intervals; then the ablation's arms, means over seeds."""
+    tests = [(name, found["tests"][name]) for name in (POCKET, "vlm", "code", "blank") if name in found["tests"]]
+    rows = [[TITLES[name], *(cell(row.get(test)) for test in HEADS)] for name, row in tests]
+    for arm, row in found["ablation"]["arms"].items():
+        rows.append([f"{TITLES[arm]}, {len(row['seeds'])} seeds", *(f"{row['columns'][test]:.1f}" for test in HEADS)])
+    yield from table(("answers by", *HEADS.values()), rows)
 
 
 def cli_lines() -> Iterator[str]:
