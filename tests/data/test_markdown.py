@@ -22,8 +22,17 @@ POSTS = 1200
 
 
 def fenced(document: Document) -> list[str]:
-    """The code blocks of the Markdown, as a reader that follows CommonMark sees them, without their last newline."""
-    tokens = MarkdownIt("commonmark").parse(document.text.replace("\x00", "!"))
+    """The code blocks of the Markdown, as a reader that follows CommonMark sees them, without their last newline.
+
+    Answers lose their pictures, and no code with them.
+    """
+    found = fences(document.text)
+    assert fences(document.text_alone) == found
+    return found
+
+
+def fences(text: str) -> list[str]:
+    tokens = MarkdownIt("commonmark").parse(text.replace("\x00", "!"))
     assert not [token for token in tokens if token.type in ("code_block", "html_block")], "prose became code"
     return [token.content.removesuffix("\n") for token in tokens if token.type == "fence"]
 
@@ -167,6 +176,23 @@ def test_pictures(source, expected):
     document = to_markdown(source)
     assert [part.urls for part in document.parts() if isinstance(part, Picture)] == expected
     assert "\x00" not in document.text_alone
+
+
+def test_a_table_in_a_table_is_told_once():
+    inner = '<table><tr><td><img src="https://h/1.png"><pre><code>x</code></pre></td></tr></table>'
+    document = to_markdown(f"<table><tr><td>{inner}</td><td>a</td></tr></table>")
+    assert len(document.pictures) == len(document.code) == 1
+    assert fenced(document) == ["x"]
+
+
+def test_without_pictures_all_else_is_as_it_was():
+    picture = '<img src="https://h/1.png">'
+    document = to_markdown(
+        f"<p>a {picture} b</p><p>{picture}</p><ul><li>{picture}</li><li>c</li></ul>"
+        "<pre><code>import os\n\n\nclass A:\n    pass\n\n\n\n# \\[end\n</code></pre>"
+        f"<blockquote><p>{picture}<br>d</p></blockquote>"
+    )
+    assert document.text_alone == ("a b\n\n- c\n\n```\nimport os\n\n\nclass A:\n    pass\n\n\n\n# \\[end\n```\n\n> d")
 
 
 def test_slots_stand_where_the_pictures_do():

@@ -52,12 +52,14 @@ class Picture:
 
 @dataclass
 class Document:
-    """Markdown with slots, the code blocks and the pictures that it holds, and the prose alone (no code, no links)."""
+    """Markdown with slots, the same without its pictures, and what it holds: code blocks, pictures, prose alone."""
 
     text: str = ""
+    text_alone: str = ""
     code: list[Code] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     prose: str = ""
+    """No code, no links."""
 
     def parts(self) -> Iterator[str | Picture]:
         """Text and pictures in reading order; texts joined by something without white space are the Markdown."""
@@ -67,11 +69,6 @@ class Document:
                 yield self.pictures[int(text)]
             elif text:
                 yield text
-
-    @property
-    def text_alone(self) -> str:
-        """Without its pictures."""
-        return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]*\x00\d+\x00[ \t]*", "", self.text)).strip("\n")
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,8 @@ class _Walker:
 
     def document(self, body: Any) -> Document:
         blocks = self._blocks(body, 0)
-        text = ""
-        for block in blocks:
-            text += ("\n" if block.is_tight else "\n\n") * bool(text) + block.text
-        self.found.text = text
+        self.found.text = _joined(blocks)
+        self.found.text_alone = _joined(_without_pictures(blocks))
         self.found.prose = SPACE.sub(" ", " ".join(self._prose)).strip()
         return self.found
 
@@ -215,6 +210,8 @@ class _Walker:
     def _table(self, element: Any, depth: int) -> list[_Block]:
         rows, code = [], []
         for row in element.iter("tr"):
+            if next(row.iterancestors("table")) is not element:
+                continue  # of a table in a cell, which the cell holds
             cells = []
             for cell in row:
                 if isinstance(cell.tag, str):
@@ -332,6 +329,31 @@ def _verbatim(element: Any) -> str:
             parts.append("\n" if child.tag == "br" else _verbatim(child))
         parts.append(child.tail or "")
     return "".join(parts)
+
+
+def _joined(blocks: Sequence[_Block]) -> str:
+    text = ""
+    for block in blocks:
+        text += ("\n" if block.is_tight else "\n\n") * bool(text) + block.text
+    return text
+
+
+def _without_pictures(blocks: Sequence[_Block]) -> list[_Block]:
+    """Code has none, and keeps its blank lines; a line of prose that was pictures alone goes with them."""
+    kept: list[_Block] = []
+    is_tight = True
+    for block in blocks:
+        text = block.text if block.is_code else _line_by_line(block.text)
+        is_tight = is_tight and block.is_tight
+        if text:
+            kept.append(_Block(text, block.is_code, is_tight))
+            is_tight = True
+    return kept
+
+
+def _line_by_line(text: str) -> str:
+    lines = [(line, re.sub(f"[ \\t]*{SLOT.pattern}", "", line)) for line in text.split("\n")]
+    return "\n".join(bare for line, bare in lines if bare == line or bare.strip(" >-"))
 
 
 def _prefixed(block: _Block, first: str, rest: str, tight: bool = False) -> _Block:
