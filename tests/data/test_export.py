@@ -19,7 +19,7 @@ from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.core.row import MARKER, Row, read_rows, to_row
 from viscodex.core.sample import Image, Sample, Source
 from viscodex.data.exports import FORMATS, export
-from viscodex.data.exports.files import stem, suffix
+from viscodex.data.exports.files import picture_names, stem, suffix
 from viscodex.data.exports.trl import parts
 from viscodex.data.exports.webdataset import WebDataset
 from viscodex.data.importing import import_mcd
@@ -94,10 +94,17 @@ def test_the_published_keys_and_places(tmp_path: Path) -> None:
     export(tmp_path / "data", tmp_path / "out", "mcd-json")
     records = json.loads((tmp_path / "out" / "mcd.json").read_text())
     assert list(records[0])[:3] == ["images", "messages", "category"]
-    assert records[0]["images"] == ["mcd_images/chart/chart-1-0.png", "mcd_images/chart/chart-1-1.png"]
+    assert records[0]["images"] == ["mcd_images/chart/chart-1.0.png", "mcd_images/chart/chart-1.1.png"]
     with zipfile.ZipFile(tmp_path / "out" / "mcd_images.zip") as file:
         assert file.testzip() is None
-        assert file.read("mcd_images/chart/chart-1-1.png") == rows[0]["images"][1]["bytes"]
+        assert file.read("mcd_images/chart/chart-1.1.png") == rows[0]["images"][1]["bytes"]
+
+
+def test_the_second_picture_of_one_row_is_not_the_picture_of_another() -> None:
+    several = {"category": "qa", "id": "post", "images": [{"bytes": b"a"}, {"bytes": b"b"}]}
+    single = {"category": "qa", "id": "post-1", "images": [{"bytes": b"c"}]}
+    names = [*picture_names(several), *picture_names(single)]
+    assert len(set(names)) == 3
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -50,6 +51,51 @@ def test_screenshots_come_alike_from_a_folder_a_zip_and_parquet(seeds):
         found.append([(name, sample.images[0].read()) for name, sample in drafts])
     assert found[0] == found[1] == found[2]
     assert [name for name, _ in found[0]] == [identity("html", "shots", key) for key in ("a.png", "b.png")]
+
+
+def test_screenshots_come_as_rows_of_paths_and_base64(seeds):
+    encoded = base64.b64encode(png("blue")).decode()
+    cells = ["shots/a.png", encoded, f"data:image/png;base64,{encoded}", "", None, "../a.png", "no base64!", 7]
+    (seeds / "shots.jsonl").write_text("".join(json.dumps({"image": cell}) + "\n" for cell in cells))
+    drafts = [sample for _, sample in html.pipeline(html.Settings(screenshots=[str(seeds / "shots.jsonl")])).drafts()]
+    pictures = [sample.images[0].read() for sample in drafts if not isinstance(sample, Reject)]
+    assert pictures == [png("red"), png("blue"), png("blue")]
+    assert [sample.reason for sample in drafts[3:]] == ["no_picture"] * 5
+
+
+def test_a_damaged_row_or_member_is_one_reject(seeds):
+    good = json.dumps({"code": "x = 1"}).encode()
+    (seeds / "rows.jsonl").write_bytes(good + b'\n\n{"code": \xff}\n[1]\nno json\n' + good + b"\n")
+    drafts = [sample for _, sample in chart.pipeline(chart.Settings(corpora=[str(seeds / "rows.jsonl")])).drafts()]
+    kinds = [sample.reason if isinstance(sample, Reject) else sample.response for sample in drafts]
+    assert kinds == ["x = 1", "malformed_row", "malformed_row", "malformed_row", "x = 1"]
+    with zipfile.ZipFile(seeds / "packed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(5000))
+        archive.writestr("b.png", png())
+    data = bytearray((seeds / "packed.zip").read_bytes())
+    data[37:41] = b"\xff" * 4  # inside what is deflated
+    (seeds / "packed.zip").write_bytes(data)
+    drafts = [sample for _, sample in html.pipeline(html.Settings(screenshots=[str(seeds / "packed.zip")])).drafts()]
+    assert isinstance(drafts[0], Reject) and drafts[0].reason == "unreadable"
+    assert drafts[1].images[0].read() == png()
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.parquet", "x.jsonl.gz", "x.json"])
+def test_a_file_that_is_not_what_it_says_is_an_error_with_its_name(tmp_path, name):
+    (tmp_path / name).write_bytes(b"junk")
+    with pytest.raises(VisCodexError) as error:
+        list(html.pipeline(html.Settings(screenshots=[str(tmp_path / name)])).drafts())
+    assert name in str(error.value.where)
+
+
+def test_a_name_that_comes_again_is_rejected_and_not_lost(tmp_path):
+    rows = [{"code": "x = 1", "n": "a"}, {"code": "x = 2", "n": "a"}, {"code": "x = 3", "n": 0}, {"code": "x = 4"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = {"path": str(tmp_path / "rows.jsonl"), "id_column": "n"}
+    drafts = list(chart.pipeline(chart.Settings(corpora=[corpus])).drafts())
+    assert len({name for name, _ in drafts}) == 4
+    kinds = [sample.reason if isinstance(sample, Reject) else sample.response for _, sample in drafts]
+    assert kinds == ["x = 1", "repeated_id", "x = 3", "x = 4"]
 
 
 def test_designs_of_one_seed_have_ids_of_their_own(seeds):

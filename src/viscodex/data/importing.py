@@ -59,13 +59,14 @@ def import_mcd(
     """
     require_free(out)
     found = Imported(records.name)
-    items = read_mcd(records, images, oddities=found.oddities, advance=advance)
+    odd: Counter[str] = Counter()  # of the record that was read last
+    items = read_mcd(records, images, oddities=odd, advance=advance)
     partial = partial_path(out)
     remove_tree(partial)
     partial.mkdir(parents=True)
     with _Tables(partial) as tables:
         for item in items:
-            judged = _judge(item, split, decode, found)
+            judged = _judge(item, split, decode, odd)
             found.seen += 1
             if isinstance(judged, Rejection):
                 found.rejected[judged.reason] += 1
@@ -75,7 +76,9 @@ def import_mcd(
             else:
                 found.kept[judged["category"]] += 1
                 found.pictures += len(judged["images"])
+                found.oddities += odd
                 tables.keep(judged)
+            odd.clear()
     found.check()
     write_json(partial / REPORT, found.as_json())
     (partial / "README.md").write_text(card(found.as_json(), tables.configs()), encoding="utf-8")
@@ -83,8 +86,8 @@ def import_mcd(
     return found
 
 
-def _judge(item: Sample | Rejection, split: str, decode: bool, found: Imported) -> Row | Rejection:
-    """The row of a sample whose pictures are sound and whose texts can stand in one."""
+def _judge(item: Sample | Rejection, split: str, decode: bool, odd: Counter[str]) -> Row | Rejection:
+    """The row of a sample whose pictures are sound and whose texts can stand in one; `odd` gets what they have."""
     if isinstance(item, Rejection):
         return item
     looks = [look(image.read(), decode) for image in item.images]
@@ -96,7 +99,7 @@ def _judge(item: Sample | Rejection, split: str, decode: bool, found: Imported) 
         row = to_row(item, split)
     except MarkerError as error:
         return Rejection(id=item.id, stage="row", reason="literal <image> in a text", detail=error.problem)
-    found.oddities.update(odd for seen in looks for odd in seen.oddities())
+    odd.update(name for seen in looks for name in seen.oddities())
     return row
 
 

@@ -5,9 +5,10 @@ Everything is read lazily and in a fixed order, so that the same input gives the
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from viscodex.core.errors import VisCodexError
 from viscodex.core.sample import Image, Kind, Sample, Source
+from viscodex.data.rows import SUFFIXES, Row, rows_of
 from viscodex.runner.stage import Reject
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -78,38 +80,63 @@ def pictures(source: Input) -> Iterator[tuple[str, Image | Reject]]:
         yield from ((key, Image(path=str(file))) for key, file in files(path, PICTURES))
     elif path.suffix == ".zip":
         yield from _zipped_pictures(path)
-    elif path.suffix == ".parquet":
+    elif path.name.endswith(SUFFIXES):
         for key, row in rows(source):
-            value = row.get(source.column or "image")
-            content = value.get("bytes") if isinstance(value, dict) else value
-            yield key, Image(data=content) if isinstance(content, bytes) else Reject("no_picture", "an empty cell")
+            yield key, row if isinstance(row, Reject) else _picture(row.get(source.column or "image"), path.parent)
     else:
-        raise VisCodexError("screenshots come in a folder, a .zip or a .parquet file", where=str(path))
+        raise VisCodexError("screenshots come in a folder, a .zip, .parquet or .jsonl file", where=str(path))
+
+
+def _picture(value: Any, beside: Path) -> Image | Reject:
+    """A cell: bytes, the struct that `datasets` writes, base64 or a data URL, or the path of a file beside the rows."""
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes) and value:
+        return Image(data=value)
+    if not isinstance(value, str) or not value:
+        return Reject("no_picture", "an empty cell")
+    if value.lower().endswith(PICTURES) and not value.startswith("data:"):
+        path = beside / value
+        is_beside = path.resolve().is_relative_to(beside.resolve())
+        return Image(path=str(path)) if is_beside else Reject("no_picture", f"{value[:200]} is not beside the rows")
+    try:
+        encoded = value.partition(",")[2] if value.startswith("data:") else value
+        return Image(data=base64.b64decode("".join(encoded.split()), validate=True))
+    except ValueError:
+        return Reject("no_picture", f"neither a path nor base64: {value[:80]}")
 
 
 def _zipped_pictures(path: Path) -> Iterator[tuple[str, Image | Reject]]:
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(archive.namelist()):
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise VisCodexError(f"not a zip file: {error}", where=str(path)) from error
+    with archive:
+        for name in sorted(set(archive.namelist())):  # of two members with one name a reader gets the last
             if name.lower().endswith(PICTURES):
-                try:
-                    size = archive.getinfo(name).file_size
-                    if size > LARGEST_PICTURE:
-                        yield name, Reject("too_large", f"{size >> 20} MiB")
-                        continue
-                    yield name, Image(data=archive.read(name))
-                except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
-                    yield name, Reject("unreadable", f"{type(error).__name__}: {error}"[:200])
+                yield name, _member(archive, name)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Image | Reject:
+    try:
+        size = archive.getinfo(name).file_size
+        if size > LARGEST_PICTURE:
+            return Reject("too_large", f"{size >> 20} MiB")
+        return Image(data=archive.read(name))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        return Reject("unreadable", f"{type(error).__name__}: {error}"[:200])
 
 
 def scripts(source: Input) -> Iterator[tuple[str, str | Reject]]:
-    """(key, code) of every script of a folder, or of every row of a JSONL or parquet file."""
+    """(key, code) of every script of a folder, or of every row of a file of rows."""
     path = _existing(source)
     if path.is_dir():
         yield from ((key, text(file)) for key, file in files(path, (".py",)))
     else:
         for key, row in rows(source):
-            code = row.get(source.column or "code")
-            yield key, code if isinstance(code, str) else Reject("no_code", f'nothing in "{source.column or "code"}"')
+            code = row if isinstance(row, Reject) else row.get(source.column or "code")
+            nothing = Reject("no_code", f'nothing in "{source.column or "code"}"')
+            yield key, code if isinstance(code, str | Reject) else nothing
 
 
 def text(file: Path) -> str | Reject:
@@ -131,36 +158,21 @@ def files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, Path]]
             yield entry.name, entry
 
 
-def rows(source: Input) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(key, row) of a JSONL or parquet file."""
+def rows(source: Input) -> Iterator[tuple[str, Row | Reject]]:
+    """(key, row) of a JSONL, JSON or parquet file. A key that comes again is rejected, under its row's number."""
     path = _existing(source)
-    found: Iterable[dict[str, Any]]
-    if path.suffix == ".parquet":
-        found = _parquet_rows(path)
-    elif path.suffix in (".jsonl", ".ndjson"):
-        found = _jsonl_rows(path)
-    else:
+    if not path.name.endswith(SUFFIXES):
         raise VisCodexError("rows come in a .jsonl or a .parquet file", where=str(path))
-    for number, row in enumerate(found):
-        yield str(row.get(source.id_column, number)) if source.id_column else str(number), row
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=64):
-            yield from batch.to_pylist()
-
-
-def _jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise VisCodexError(f"line {number} is not JSON: {error}", where=str(path)) from error
-            yield row if isinstance(row, dict) else {}
+    taken: set[str] = set()
+    for number, row in enumerate(rows_of(path)):
+        name = None if isinstance(row, Reject) or not source.id_column else row.get(source.id_column)
+        key = str(number) if name is None else str(name)
+        if key in taken:
+            yield f"row {number}", Reject("repeated_id", key)
+        else:
+            yield key, row
+        if source.id_column:
+            taken.add(key)
 
 
 def folder(source: Input) -> Path:

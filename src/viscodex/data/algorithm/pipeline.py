@@ -10,10 +10,10 @@ from pathlib import Path
 
 from viscodex.core.sample import Sample, Source
 from viscodex.data.algorithm.problem import Problem, read_problem
-from viscodex.data.algorithm.rows import read_rows
 from viscodex.data.algorithm.settings import Settings
 from viscodex.data.algorithm.verify import TESTS, Verify
 from viscodex.data.pipeline import Pipeline, Work
+from viscodex.data.rows import read_rows
 from viscodex.runner.stage import Reject
 
 

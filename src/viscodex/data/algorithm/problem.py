@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from viscodex.data.algorithm.rows import Row
 from viscodex.data.algorithm.settings import Columns
+from viscodex.data.rows import Row
 from viscodex.model.extract import extract
 from viscodex.runner.stage import Reject
 from viscodex.sandbox.whole_numbers import read_json, write_json

@@ -28,11 +28,14 @@ def stem(row_id: str) -> str:
 
 
 def picture_names(row: Row) -> list[str]:
-    """`html/ID.png`, or with several pictures `qa/ID-0.png`, `qa/ID-1.jpg`: by what the bytes are."""
+    """`html/ID.png`, or with several pictures `qa/ID.0.png`, `qa/ID.1.jpg`: by what the bytes are.
+
+    The dot is in no stem, so that `ID-1` is another row's name and never a second picture's.
+    """
     name = f"{row['category']}/{stem(row['id'])}"
     many = len(row["images"]) > 1
     return [
-        f"{name}{f'-{index}' if many else ''}.{suffix(picture['bytes'])}" for index, picture in enumerate(row["images"])
+        f"{name}{f'.{index}' if many else ''}.{suffix(picture['bytes'])}" for index, picture in enumerate(row["images"])
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -28,11 +29,13 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row | Reject]]:
     if not files:
         raise VisCodexError("no rows here", where=str(path), hint=f"files ending in {', '.join(SUFFIXES)}")
     for file in files:
-        for number, row in enumerate(_rows(file), 1):
-            yield f"{file.name}:{number}", row
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        for number, row in enumerate(rows_of(file), 1):
+            yield f"{name}:{number}", row
 
 
-def _rows(path: Path) -> Iterator[Row | Reject]:
+def rows_of(path: Path) -> Iterator[Row | Reject]:
+    """The rows of one file, by its suffix; JSON lines unless that says otherwise."""
     try:
         if path.suffix == ".parquet":
             yield from _parquet(path)
@@ -41,7 +44,7 @@ def _rows(path: Path) -> Iterator[Row | Reject]:
         else:
             with path.open("rb") as file:
                 yield from _lines(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix == ".gz" else file)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise VisCodexError(f"cannot read the rows: {error}", where=str(path)) from error
 
 
