@@ -127,6 +127,28 @@ def test_a_folder_of_pictures(viscodex, shot, tmp_path):
     assert {one["sample_id"]: one["kind"] for one in found} == kinds
 
 
+def test_names_that_come_again_never_meet_one_that_is_there(viscodex, shot, tmp_path):
+    """Twice `a`, and a picture that is called as the second of them would be."""
+    places = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png", tmp_path / "y" / "a-2.png", tmp_path / "z" / "a.png"]
+    for place in places:
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(shot.read_bytes())
+    with Endpoint(fenced(PAGE)) as server:
+        assert viscodex("generate", *places, *at(server), "--kind", "html", "--out", "written")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "written").iterdir())
+    assert names == ["a-2.html", "a-3.html", "a-4.html", "a.html"]
+
+
+def test_code_that_does_not_run_is_kept_and_told_of(viscodex, shot, tmp_path):
+    (tmp_path / "other.png").write_bytes(shot.read_bytes())
+    words = ["generate", shot, "other.png", "--kind", "chart", "--out", "written", "--run"]
+    with Endpoint(fenced("print(1 / 0)", "python")) as server:
+        code, _, err = viscodex(*words, *at(server))
+        assert viscodex(*words, *at(server), "--picture", "one.png")[0] == 2
+    assert (code, "the code of 2 of 2 pictures does not run" in err, "shot: does not run: " in err) == (1, True, True)
+    assert len(list((tmp_path / "written").glob("*.py"))) == 2
+
+
 def test_a_folder_without_pictures(viscodex, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = viscodex("generate", "empty", "--model", "m")

@@ -87,6 +87,18 @@ def test_a_server_is_measured(capsys, served, tmp_path):
     assert (code, "tokens/s" in out) == (0, True)
 
 
+def test_a_server_that_does_not_count_its_tokens(capsys):
+    with Endpoint(lambda call: Says("x", usage=None, pieces=list("abcdefgh"))) as server:
+        words = [server.url, "--model", "m", "--at-a-time", "1", "--requests", "2", "--json"]
+        code, out, err = bench(capsys, *words)
+        (found,) = json.loads(out)
+        assert (code, "each piece of text is taken for one" in err) == (0, True)
+        assert round(found["tokens/s"] / found["requests/s"]) == 8
+        server.answer = lambda call: Says("x", usage=(10, 1), pieces=["x"])
+        (found,) = json.loads(bench(capsys, *words)[1])
+    assert found["per token (s), p50"] is None  # after the first token there is none
+
+
 def test_a_server_that_does_not_answer(capsys):
     with Endpoint(lambda call: Says("x", breaks_off=True)) as server:
         server.then(Status(500))

@@ -49,6 +49,8 @@ def generate(
     samples = tasks(images or [], kind_named(kind), prompt, together=together)
     if len(samples) > 1 and out is None and not json:
         raise UsageError(f"{len(samples)} pictures, and stdout holds one answer", hint="--out FOLDER, or --json")
+    if len(samples) > 1 and picture is not None:
+        raise UsageError(f"--picture names one file, and there are {len(samples)} pictures", hint="--out FOLDER")
     sampling = sampling_of(max_new_tokens, temperature, top_p, seed, n)
     from viscodex.serve.source import generator
 
@@ -148,7 +150,7 @@ def _many(
     """A file for each in OUT, or all as JSON; one that fails costs no other, and the exit code says so."""
     from viscodex.serve.generate import save, write
 
-    facts, failed = [], 0
+    facts, failed, broken = [], 0, 0
     with console.progress("pictures", len(samples)) as progress:
         for written in write(source, samples, sampling, runs=runs):
             facts.append(written.facts())
@@ -158,12 +160,20 @@ def _many(
                 console.say(f"{written.sample.id}: {written.completion.reason or 'the answer holds no code'}")
             elif out is not None:
                 console.say(f"{written.sample.id}: {save(written, out, raw=raw)[0]}")
+            outcome = written.chosen.outcome
+            if not is_bad and outcome and not outcome.is_ok:
+                broken += 1
+                console.say(
+                    f"{written.sample.id}: does not run: {outcome.status} {outcome.reason.partition(chr(10))[0]}"
+                )
             progress.advance(1)
     if json:
         order = {sample.id: place for place, sample in enumerate(samples)}
         console.result_json(sorted(facts, key=lambda one: order[one["sample_id"]]))
     if failed:
         raise VisCodexError(f"{failed} of {len(samples)} pictures have no code")
+    if broken:
+        raise VisCodexError(f"the code of {broken} of {len(samples)} pictures does not run")
 
 
 def _show_raw(stream: Stream, is_silent: bool) -> Completion:

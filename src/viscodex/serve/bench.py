@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import openai
 
@@ -35,17 +36,21 @@ class Load:
 
 @dataclass(frozen=True)
 class Timing:
-    """One request, in seconds since it was sent. `tokens`: written; `error`: why it has no answer."""
+    """One request, in seconds since it was sent. `tokens`: written; `error`: why it has no answer.
+
+    `is_counted`: the server said how many tokens; else each piece of text is taken for one.
+    """
 
     first: float = 0.0
     whole: float = 0.0
     tokens: int = 0
     error: str = ""
+    is_counted: bool = True
 
     @property
-    def token(self) -> float:
-        """Seconds between tokens, after the first."""
-        return (self.whole - self.first) / max(1, self.tokens - 1)
+    def token(self) -> float | None:
+        """Seconds between tokens, after the first; None where there is no second one."""
+        return (self.whole - self.first) / (self.tokens - 1) if self.tokens > 1 else None
 
 
 def measure(
@@ -63,6 +68,8 @@ async def _measure(
         first = await _timed(client, name, load, 0)
         if first.error:
             raise VisCodexError(f"the server does not answer: {first.error}", where=url)
+        if not first.is_counted:
+            tell("the server does not say how many tokens it writes: each piece of text is taken for one")
         rows = []
         for level in levels:
             tell(f"{level} at a time")
@@ -93,7 +100,7 @@ async def _level(client: openai.AsyncOpenAI, model: str, load: Load, level: int)
 
 
 async def _timed(client: openai.AsyncOpenAI, model: str, load: Load, seed: int) -> Timing:
-    began, first, tokens = time.monotonic(), 0.0, 0
+    began, first, pieces, tokens = time.monotonic(), 0.0, 0, 0
     picture = load.pictures[seed % len(load.pictures)]
     url = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     content: list[Any] = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": load.prompt}]
@@ -107,14 +114,15 @@ async def _timed(client: openai.AsyncOpenAI, model: str, load: Load, seed: int) 
             **settings,
         )
         async for chunk in stream:
-            if not first and chunk.choices and chunk.choices[0].delta.content:
-                first = time.monotonic() - began
+            if chunk.choices and chunk.choices[0].delta.content:
+                first = first or time.monotonic() - began
+                pieces += 1
             if chunk.usage:
                 tokens = chunk.usage.completion_tokens
-    except openai.OpenAIError as error:
+    except (openai.OpenAIError, httpx2.HTTPError) as error:  # the latter where a stream breaks off
         return Timing(error=f"{type(error).__name__}: {error}")
     whole = time.monotonic() - began
-    return Timing(first or whole, whole, tokens)
+    return Timing(first or whole, whole, tokens or pieces, is_counted=tokens > 0)
 
 
 def row(level: int, timings: Sequence[Timing], seconds: float) -> dict[str, Any]:
@@ -122,8 +130,9 @@ def row(level: int, timings: Sequence[Timing], seconds: float) -> dict[str, Any]
     good = [timing for timing in timings if not timing.error]
     found: dict[str, Any] = {"at a time": level, "requests": len(timings), "errors": len(timings) - len(good)}
     for name, title in TIMES.items():
+        times = [time for timing in good if (time := getattr(timing, name)) is not None]
         for quantile in QUANTILES:
-            value = np.quantile([getattr(timing, name) for timing in good], quantile) if good else None
+            value = np.quantile(times, quantile) if times else None
             found[f"{title}, p{100 * quantile:.0f}"] = None if value is None else round(float(value), 4)
     found["requests/s"] = round(len(good) / seconds, 3)
     found["tokens/s"] = round(sum(timing.tokens for timing in good) / seconds, 1)

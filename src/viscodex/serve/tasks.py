@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from viscodex.core.errors import UsageError, VisCodexError
@@ -64,17 +64,23 @@ def _at(path: str) -> Iterator[tuple[str, Image]]:
     if not place.is_dir():
         yield place.stem, Image(path=path)
         return
-    files = sorted(file for file in place.iterdir() if file.suffix.lower() in SUFFIXES)
+    files = sorted(file for file in place.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
         raise VisCodexError("no pictures in the folder", where=path, hint=f"files that end in {', '.join(SUFFIXES)}")
     yield from ((file.stem, Image(path=str(file))) for file in files)
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """The second of a name gets a number."""
-    seen: Counter[str] = Counter()
+    """The second of a name gets a number, one that no other has."""
+    given = list(names)
+    taken = set(given)
+    seen: set[str] = set()
     found = []
-    for name in names:
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    for name in given:
+        new = name
+        if name in seen:
+            new = next(other for number in count(2) if (other := f"{name}-{number}") not in taken)
+            taken.add(new)
+        seen.add(name)
+        found.append(new)
     return found
