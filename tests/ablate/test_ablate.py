@@ -13,7 +13,7 @@ from tests.train.rows import mixed, write_parquet
 from viscodex.ablate.build import Ablation
 from viscodex.ablate.recipe import AblateRecipe
 from viscodex.ablate.report import cell, markdown, table
-from viscodex.ablate.results import differences, interval, resampled
+from viscodex.ablate.results import differences, interval, mean, resampled
 from viscodex.checkpoint.reader import open_checkpoint
 from viscodex.cli import main
 from viscodex.core.errors import UsageError
@@ -106,6 +106,22 @@ def test_a_difference_counts_what_arms_share() -> None:
     assert found["no-merge"]["average"]["low"] == pytest.approx(1.0)
     assert found["no-merge"]["average"]["high"] == pytest.approx(1.0)
     assert differences({"no-merge": [base]}, list(base)) == {}
+
+
+def test_what_could_not_be_scored_is_no_zero() -> None:
+    """Mean and interval are those of the samples that were scored; how many were not is told."""
+    known = {"mmcode pass@1": np.array([100.0, 100.0, 0.0, 100.0])}
+    holes = {"mmcode pass@1": np.array([100.0, np.nan, 100.0, np.nan, 0.0, 100.0])}
+    assert mean(holes["mmcode pass@1"]) == mean(known["mmcode pass@1"]) == 75.0
+    assert mean(np.array([np.nan])) == 0.0
+    draws = resampled([holes])["mmcode pass@1"]
+    assert abs(float(draws.mean()) - 75.0) < 2.0
+    everything = resampled([{"mmcode pass@1": np.array([100.0, np.nan])}])["mmcode pass@1"]
+    assert set(everything) == {0.0, 100.0}  # a draw without any scored sample has no mean
+    columns = {"mmcode pass@1": {"mean": 75.0, "low": 0.0, "high": 100.0, "unscored": 2}}
+    row = {"title": "merge + SFT", "seeds": 1, "average": columns["mmcode pass@1"], "columns": columns}
+    found = {"recipe": {"name": "x"}, "columns": list(columns), "rows": {"merge": row}, "differences": {}}
+    assert "could not be scored: merge + SFT, mmcode pass@1: 2." in markdown(found)
 
 
 def test_the_table_in_words() -> None:

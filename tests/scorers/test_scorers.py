@@ -16,6 +16,7 @@ from viscodex.cli import main
 from viscodex.core.errors import UsageError
 from viscodex.core.rundir import read_json
 from viscodex.eval.benchmark import benchmark
+from viscodex.eval.folder import open_run
 from viscodex.eval.recipe import EvalRecipe
 from viscodex.merge.job import merge_to_folder
 from viscodex.merge.live import LiveMerge
@@ -84,6 +85,25 @@ def test_held_out_samples_are_others(tiny: Tiny, local: Local, rows: Path) -> No
     a, b = (scorer.score(rows.parent).samples.keys() for scorer in (first, second))
     assert len(a) == len(b) == 3
     assert not a & b
+
+
+def test_a_held_out_benchmark_has_other_tasks(tiny: Tiny, local: Local, tmp_path: Path) -> None:
+    settings = Settings(["mmcode"], ["other=mmcode:pass@1"], limit=3)
+    (first,) = open_scorers(settings.scores, local, tiny().vlm, settings)
+    (second,) = open_scorers(settings.held_out, local, tiny().vlm, settings, is_held_out=True)
+    asked = []
+    for place, scorer in enumerate((first, second)):
+        (task_,) = open_run(tmp_path / str(place), scorer.recipe)
+        asked.append({sample.id for sample in task_.samples})
+    assert [len(ids) for ids in asked] == [3, 3]
+    assert not asked[0] & asked[1]
+    everything = replace(settings, limit=0)
+    with pytest.raises(UsageError, match="none is held out"):
+        open_scorers(everything.held_out, local, tiny().vlm, everything, is_held_out=True)
+    (other,) = open_scorers(["chartmimic"], local, tiny().vlm, everything, is_held_out=True)
+    assert other.recipe.skip == 0  # the search has seen none of it
+    with pytest.raises(UsageError, match="12 samples, and 50 are left out"):
+        open_run(tmp_path / "none", first.recipe.model_copy(update={"skip": 50}))
 
 
 def test_the_model_generates_as_before(tiny: Tiny, local: Local, rows: Path) -> None:

@@ -53,9 +53,18 @@ def cell(value: Mapping[str, float], *, signed: bool = False) -> str:
     return f"{value['mean']:.1f} ({value['low']:.1f}–{value['high']:.1f})"
 
 
+def note(found: Mapping[str, Any]) -> str:
+    """What the numbers are, and how many answers have none."""
+    lost = {
+        row["title"]: {c: v.get("unscored", 0) for c, v in row["columns"].items()} for row in found["rows"].values()
+    }
+    told = [f"{title}, {column}: {n}" for title, row in lost.items() for column, n in row.items() if n]
+    return f"{NOTE} Left out, since they could not be scored: {'; '.join(told)}." if told else NOTE
+
+
 def markdown(found: Mapping[str, Any]) -> str:
     """Both tables, for a document."""
-    text = [f"# Ablation: {found['recipe']['name']}", "", NOTE, ""]
+    text = [f"# Ablation: {found['recipe']['name']}", "", note(found), ""]
     for header, rows in (table(found), ahead(found)):
         text += [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
         text += [*(f"| {' | '.join(row)} |" for row in rows), ""]
@@ -77,7 +86,7 @@ def page(found: Mapping[str, Any]) -> str:
     return environment.get_template("ablation.html").render(
         title=f"Ablation: {recipe['name']}",
         facts=facts,
-        note=NOTE,
+        note=note(found),
         tables=[table(found), ahead(found)],
         picture=_data_uri(bars(found)),
     )

@@ -20,7 +20,7 @@ from viscodex.version import __version__
 
 RESAMPLES = 4_000
 Values = NDArray[np.float64]
-Columns = Mapping[str, Values]  # "benchmark column" → a value per sample, ×100
+Columns = Mapping[str, Values]  # "benchmark column" → a value per sample, ×100; nan where it could not be scored
 MAIN = "merge"
 
 
@@ -53,7 +53,7 @@ def results(out: Path, recipe: AblateRecipe, stages: Mapping[str, Mapping[str, A
 def columns_of(run: Path) -> dict[str, Values]:
     """Every column of an evaluation that was measured: its samples in their order, ×100.
 
-    What could not be scored counts as 0 here; the evaluation's own report lists it.
+    What could not be scored has no value: it is no 0, it is left out of means and counted (`unscored`).
     """
     recipe, tasks = reopen(run)
     found = {}
@@ -62,7 +62,7 @@ def columns_of(run: Path) -> dict[str, Values]:
         for column, metrics in task.benchmark.columns.items():
             if collected.column("fixed", metrics) is not None:
                 known = sample_values(collected.scores["fixed"], metrics)
-                values = [known.get(sample.id, 0.0) for sample in task.samples]
+                values = [known.get(sample.id, np.nan) for sample in task.samples]
                 found[f"{task.benchmark.name} {column}"] = 100 * np.array(values, np.float64)
     return found
 
@@ -101,7 +101,8 @@ def resampled(table: Sequence[Columns], seed: int = 0) -> dict[str, Values]:
         if samples not in picks:
             picks[samples] = chance.integers(0, stacked.shape[1], (RESAMPLES, stacked.shape[1]))
         counts = np.stack([np.bincount(row, minlength=stacked.shape[1]) for row in picks[samples]])
-        by_run = counts @ stacked.T / stacked.shape[1]  # (resamples, seeds)
+        scored = ~np.isnan(stacked)
+        by_run = counts @ np.where(scored, stacked, 0.0).T / np.maximum(counts @ scored.T, 1)  # (resamples, seeds)
         drawn[name] = np.take_along_axis(by_run, runs, axis=1).mean(axis=1)
     return drawn
 
@@ -114,14 +115,24 @@ def interval(middle: float, draws: Values) -> dict[str, float]:
 
 def _row(table: Sequence[Columns], shared: Sequence[str], draws: Mapping[str, Values]) -> dict[str, Any]:
     means = _means(table, shared)
-    each = [float(np.mean([columns[column].mean() for column in shared])) for columns in table]
-    columns = {column: interval(means[column], draws[column]) | {"n": len(table[0][column])} for column in shared}
+    each = [float(np.mean([mean(columns[column]) for column in shared])) for columns in table]
+    columns = {
+        column: interval(means[column], draws[column])
+        | {"n": len(table[0][column]), "unscored": sum(int(np.isnan(run[column]).sum()) for run in table)}
+        for column in shared
+    }
     average = interval(float(np.mean(each)), np.mean([draws[column] for column in shared], axis=0))
     return {"average": average, "each_seed": each, "columns": columns}
 
 
 def _means(table: Sequence[Columns], shared: Sequence[str]) -> dict[str, float]:
-    return {column: float(np.mean([columns[column].mean() for columns in table])) for column in shared}
+    return {column: float(np.mean([mean(columns[column]) for columns in table])) for column in shared}
+
+
+def mean(values: Values) -> float:
+    """Of the samples that were scored; 0 where none was."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _first(tables: Mapping[str, Sequence[Columns]]) -> Sequence[str]:

@@ -36,14 +36,14 @@ MAKES_ANSWERS = (
         "max_new_tokens",
         "n",
     ),
-    *("max_pixels", "limit", "perturb"),
+    *("max_pixels", "limit", "skip", "perturb"),
 )
 """Settings that change what is asked or answered: they cannot change within a folder. Others (judge, workers) can."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A benchmark within a run: its samples (after `limit`), and its folder."""
+    """A benchmark within a run: its samples (after `skip` and `limit`), and its folder."""
 
     benchmark: Benchmark
     suite: Suite
@@ -99,9 +99,12 @@ def _task(out: Path, recipe: EvalRecipe, name: str) -> Task:
     if not ids:
         raise VisCodexError(f"{name} has no samples", where=source, hint="look at the rejects of the loader")
     samples = suite.samples
-    if recipe.limit:
-        chosen = set(sorted(ids, key=content_hash)[: recipe.limit])
+    if recipe.limit or recipe.skip:
+        end = recipe.skip + recipe.limit if recipe.limit else None
+        chosen = set(sorted(ids, key=content_hash)[recipe.skip : end])
         samples = tuple(sample for sample in samples if sample.id in chosen)
+    if not samples:
+        raise UsageError(f"{name} has {len(ids)} samples, and {recipe.skip} are left out", where=source)
     return Task(found, suite, samples, out / name)
 
 

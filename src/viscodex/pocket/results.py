@@ -100,9 +100,7 @@ def ablation(out: Path, arms: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         each = [average(values) for values in table]
         found["arms"][arm] = {"seeds": list(arms[arm]), "each": each, **interval(float(np.mean(each)), draws[arm])}
         found["arms"][arm]["columns"] = {
-            name: 100 * float(np.mean([values[name].mean() for values in table]))
-            for name in COLUMNS
-            if name in table[0]
+            name: 100 * float(np.mean([mean(values[name]) for values in table])) for name in COLUMNS if name in table[0]
         }
     for arm in tables:
         if arm != "merge" and "merge" in tables:
@@ -112,19 +110,25 @@ def ablation(out: Path, arms: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
 
 def values_of(run: Path) -> dict[str, Values]:
-    """Benchmark → the values of its samples, in their order; what could not be scored is 0 here, and counted there."""
+    """Benchmark → the values of its samples, in their order; nan for what could not be scored, which is no 0."""
     recipe, tasks = reopen(run)
     found = {}
     for task in tasks:
         metrics = benchmark(task.benchmark.name).columns[COLUMNS[task.benchmark.name]]
         known = sample_values(collect(task, recipe.n).scores[RULES], metrics)
-        found[task.benchmark.name] = np.array([known.get(sample.id, 0.0) for sample in task.samples])
+        found[task.benchmark.name] = np.array([known.get(sample.id, np.nan) for sample in task.samples])
     return found
 
 
 def average(values: Mapping[str, Values]) -> float:
     """The mean of the columns, ×100."""
-    return 100 * float(np.mean([column.mean() for column in values.values()]))
+    return 100 * float(np.mean([mean(column) for column in values.values()]))
+
+
+def mean(values: Values) -> float:
+    """Of the samples that were scored; 0 where none was."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def resampled(table: Sequence[Mapping[str, Values]], seed: int) -> Values:
@@ -137,7 +141,8 @@ def resampled(table: Sequence[Mapping[str, Values]], seed: int) -> Values:
     picks = {name: chance.integers(0, rows.shape[1], (RESAMPLES, rows.shape[1])) for name, rows in stacked.items()}
     seeds = chance.integers(0, len(table), (RESAMPLES, len(table)))
     means = [
-        np.array([rows[seeds[n]][:, picks[name][n]].mean() for n in range(RESAMPLES)]) for name, rows in stacked.items()
+        np.array([mean(rows[seeds[n]][:, picks[name][n]].ravel()) for n in range(RESAMPLES)])
+        for name, rows in stacked.items()
     ]
     return np.asarray(100 * np.mean(means, axis=0), np.float64)
 

@@ -82,9 +82,17 @@ def search(recipe: MergeRecipe, settings: Settings, out: Path, budget: Budget) -
 def open_scorers(
     texts: Sequence[str], local: Local, folder: Path, settings: Settings, *, is_held_out: bool = False
 ) -> list[Scorer]:
-    """Scorers from their short form; two of one name are refused. A held-out loss is taken on other samples."""
-    skip = settings.limit if is_held_out else 0
-    found = [_open_scorer(text, local, folder, settings, skip) for text in texts]
+    """Scorers from their short form; two of one name are refused. What is held out is taken on other samples."""
+    searched = {_source(text) for text in settings.scores}
+    found = []
+    for text in texts:
+        is_seen = is_held_out and _source(text) in searched
+        if is_seen and not settings.limit:
+            raise UsageError(
+                "the search takes all of these samples, and none is held out", text, "--limit N, or other data"
+            )
+        skip = settings.limit if is_held_out and (is_seen or _source(text)[0] == "loss") else 0
+        found.append(_open_scorer(text, local, folder, settings, skip))
     names = [scorer.name for scorer in found]
     if len(set(names)) < len(names):
         raise UsageError(f"two scores have one name: {', '.join(names)}", hint="--score vision=loss:PATH")
@@ -122,10 +130,22 @@ def result(job: Search, trials: Sequence[Trial], held_out: Sequence[HeldOut]) ->
     }
 
 
-def _open_scorer(text: str, local: Local, folder: Path, settings: Settings, skip: int) -> Scorer:
+def _parts(text: str) -> tuple[str, str, str]:
+    """`[NAME=]KIND[:ARGUMENT]`."""
     named, equals, rest = text.partition("=")
     name, what = (named, rest) if equals and "/" not in named and ":" not in named else ("", text)
     kind, _, argument = what.partition(":")
+    return name, kind, argument
+
+
+def _source(text: str) -> tuple[str, str]:
+    """What a score's samples come from: the data of a loss, a benchmark whatever its column."""
+    _, kind, argument = _parts(text)
+    return ("loss", str(Path(argument).expanduser().resolve())) if kind == "loss" else ("benchmark", kind)
+
+
+def _open_scorer(text: str, local: Local, folder: Path, settings: Settings, skip: int) -> Scorer:
+    name, kind, argument = _parts(text)
     if kind == "loss":
         path = Path(argument).expanduser()
         if not argument or not path.exists():
@@ -141,6 +161,7 @@ def _open_scorer(text: str, local: Local, folder: Path, settings: Settings, skip
         "benchmarks": [kind],
         "model": "candidate",
         "limit": settings.limit,
+        "skip": skip,
         "max_new_tokens": settings.max_new_tokens,
         "judge": {"none": True},
         "data": {kind: settings.data[kind]} if kind in settings.data else {},
