@@ -26,6 +26,7 @@ NEW_TOKENS = 320
 ANSWERS = {
     "blank": "nothing",
     "vlm": "vlm: can describe, cannot write",
+    "code": "code: can write, sees no picture",
     "merged": "vlm + code, merged here",
     "tuned": f"merged, {STEPS_OF_TUNING} steps of fine-tuning here",
     "viscodex-pocket": "viscodex-pocket, as it ships",
@@ -217,8 +218,8 @@ def measure_models(out: Path) -> Section:
     rows = [(what, *map(_cell, (row.get(name) for name in [*names, "average"]))) for what, row in told.items()]
     text = (
         f"{', '.join(f'{size} {kind}s' for kind, size in SIZES.items())} of the pocket worlds, as the four benchmarks "
-        "have their tasks. Pages are drawn, charts and programs are run in the sandbox. The code LLM sees nothing, so "
-        "it has no row. “—” needs a judge or weights that are not on this machine."
+        "have their tasks. Pages are drawn, charts and programs are run in the sandbox. The code LLM gets the words of "
+        "a task without its picture. “—” needs a judge or weights that are not on this machine."
     )
     command = "viscodex eval all --model demo/merged --no-judge --out demo/eval/merged --data chartmimic=demo/tests/…"
     links = [(f"eval/{who}/report.html", f"report: {what}") for who, what in ANSWERS.items() if who in reports]
@@ -285,6 +286,7 @@ def evaluated(out: Path, who: str, data: dict[str, str]) -> dict[str, Any]:
     if who not in ("oracle", "blank"):
         made_here = {"merged": out / "merged", "tuned": out / "tuned" / "final"}
         answers = {"model": str(made_here.get(who) or weights(who)), "max_new_tokens": NEW_TOKENS}
+        answers |= {"perturb": "unseen"} if who == "code" else {}
     overrides = {"benchmarks": list(data), "data": data, "judge.none": True, **answers}
     return run_all(EvalRecipe.load("default", overrides), out / "eval" / who, Stages(store=out / "eval" / "scores"))
 

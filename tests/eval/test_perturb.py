@@ -35,6 +35,12 @@ def test_pictures_change_words_do_not_and_again_gives_the_same_bytes(text):
     assert str(change) == text
 
 
+def test_unseen_leaves_the_words():
+    change = parse_perturbation("unseen")
+    assert change.apply(sample()).prompt == ("Write the page.",)
+    assert str(change) == "unseen"
+
+
 def test_downscale_halves_both_sides_and_others_keep_them():
     assert parse_perturbation("downscale:0.5").apply(sample()).images[0].load().size == (30, 20)
     assert parse_perturbation("jpeg:30").apply(sample()).images[0].load().size == (60, 40)
@@ -48,7 +54,7 @@ def test_noise_differs_between_samples_and_has_the_asked_size():
     assert np.std(a[::2, :, 1] - grey[::2, :, 1]) == pytest.approx(8, rel=0.1)
 
 
-@pytest.mark.parametrize("text", ["blur", "blur:x", "jpeg:0", "downscale:2", "noise:nan", "sharpen:1"])
+@pytest.mark.parametrize("text", ["blur", "blur:x", "jpeg:0", "downscale:2", "noise:nan", "sharpen:1", "unseen:1"])
 def test_what_cannot_be_is_refused(text):
     with pytest.raises(UsageError):
         parse_perturbation(text)

@@ -29,7 +29,7 @@ GENERATOR = typer.Option("", "--generator", help="oracle or blank: the bounds of
 OUT = typer.Option(None, "--out", "-o", help="The run's folder. The same command continues what it holds.")
 DATA = typer.Option([], "--data", metavar="NAME=PATH", help="The published files of a benchmark.")
 LIMIT = typer.Option(0, "--limit", min=0, help="So many samples of each benchmark; 0 is all.")
-PERTURB = typer.Option("", "--perturb", help="Worse pictures: blur:1.5, downscale:0.5, jpeg:30, noise:8.")
+PERTURB = typer.Option("", "--perturb", help="Worse pictures: blur:1.5, downscale:0.5, jpeg:30, noise:8; or unseen.")
 JUDGE = typer.Option("", "--judge", metavar="URL", help="The judge's OpenAI-compatible server.")
 JUDGE_MODEL = typer.Option("", "--judge-model", metavar="NAME", help="The judge's name there.")
 NO_JUDGE = typer.Option(False, "--no-judge", help="Leave out what only a judge can score.")

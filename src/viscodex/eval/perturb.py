@@ -1,4 +1,4 @@
-"""Worse pictures: how much of a score survives blur, low resolution, compression and noise."""
+"""Worse pictures, or none: how much of a score survives blur, low resolution, compression, noise, and not looking."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from viscodex.core.sample import Image, Sample
 Picture = PIL.Image.Image
 
 
+UNSEEN = "unseen"
+"""No pictures at all, words alone: what a model without eyes reaches, or one that guesses."""
+
+
 @dataclass(frozen=True)
 class Perturbation:
-    """What is done to every input picture: `blur:1.5`, `downscale:0.5`, `jpeg:30`, `noise:8`."""
+    """What is done to every input picture: `blur:1.5`, `downscale:0.5`, `jpeg:30`, `noise:8`, `unseen`."""
 
     name: str
-    amount: float
+    amount: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.amount:g}"
+        return self.name if self.name == UNSEEN else f"{self.name}:{self.amount:g}"
 
     def apply(self, sample: Sample) -> Sample:
         """The sample with its pictures changed. The same sample and setting give the same bytes."""
+        if self.name == UNSEEN:
+            return sample.model_copy(update={"prompt": tuple(p for p in sample.prompt if not isinstance(p, Image))})
         parts = [self._changed(sample.id, n, p) if isinstance(p, Image) else p for n, p in enumerate(sample.prompt)]
         return sample.model_copy(update={"prompt": tuple(parts)})
 
@@ -78,9 +84,11 @@ def parse_perturbation(text: str) -> Perturbation | None:
     """`"blur:1.5"` → a perturbation; nothing for an empty text."""
     if not text:
         return None
+    if text == UNSEEN:
+        return Perturbation(UNSEEN)
     name, _, amount = text.partition(":")
     if name not in PERTURBATIONS:
-        raise UsageError(f'no perturbation "{name}"', hint=did_you_mean(name, PERTURBATIONS))
+        raise UsageError(f'no perturbation "{name}"', hint=did_you_mean(name, [*PERTURBATIONS, UNSEEN]))
     _, low, high = PERTURBATIONS[name]
     try:
         value = float(amount)

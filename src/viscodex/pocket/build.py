@@ -74,6 +74,7 @@ class Build:
             yield self._test(who, generator=who)
         for who, model in (("vlm", "runs/vlm/final"), ("merged", "models/merged")):
             yield self._test(who, model, (who if who == "vlm" else "merge",))
+        yield self._test("code", "models/code", ("code-lm",), perturb="unseen")  # it has no eyes: words alone
 
     # ---- what stages do
 
@@ -282,8 +283,10 @@ class Build:
             yield self._training(name, "sft", model, "mcd", parts, (need, "mcd"), seed)
             yield self._test(name, f"runs/{name}/final", (name,))
 
-    def _test(self, who: str, model: str = "", needs: tuple[str, ...] = (), generator: str = "") -> Stage:
-        answers = {"generator": generator} if generator else {"model": str(self.out / model)}
+    def _test(
+        self, who: str, model: str = "", needs: tuple[str, ...] = (), generator: str = "", perturb: str = ""
+    ) -> Stage:
+        answers = {"generator": generator} if generator else {"model": str(self.out / model), "perturb": perturb}
         run = lambda: self.evaluation("test", who, answers)  # noqa: E731
         return Stage(f"test-{who}", run, (f"eval/{who}",), needs=(*needs, "test-set"))
 

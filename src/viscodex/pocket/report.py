@@ -20,6 +20,7 @@ TITLES = {
     "oracle": "the references themselves",
     "blank": "no answer",
     "vlm": "vlm: describes, cannot write",
+    "code": "code: writes, sees no picture",
     "merged": "merged, not fine-tuned",
     POCKET: "viscodex-pocket, as it ships",
     "merge": "merge + SFT",
