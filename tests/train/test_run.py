@@ -240,6 +240,16 @@ def test_two_ranks_train_projector_and_backbone_and_one_goes_on(trio, data, tmp_
 
 
 @pytest.mark.slow
+def test_two_ranks_train_the_projector_alone(trio, data, tmp_path):
+    """Where one rank has text alone and the other a picture, both gather every layer for the backward pass."""
+    more = {"max_steps": 8, "batch_size": 2, "checkpoint_every": 0}
+    words = command(trio.vlm, data, tmp_path / "out", **more, train_parts='["projector"]')
+    finish(start(words, tmp_path / "cache", ranks=2))
+    run_training(recipe(trio.vlm, data, **more, train_parts=["projector"]), tmp_path / "one", ALONE)
+    assert step_losses(tmp_path / "out") == pytest.approx(step_losses(tmp_path / "one"), rel=1e-4)
+
+
+@pytest.mark.slow
 def test_two_ranks_in_mixed_precision_write_pages(trio, data, tmp_path):
     """float32 shards, gathered in bfloat16; both ranks answer the same prompts."""
     out = tmp_path / "out"

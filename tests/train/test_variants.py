@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from tests.train.rows import mixed, row, write_parquet
@@ -17,7 +17,7 @@ from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.core.rundir import JsonLines
 from viscodex.model.load import load_model
 from viscodex.model.tiny import write_trio
-from viscodex.train.adapters import merged_parameters
+from viscodex.train.adapters import learned_parameters
 from viscodex.train.forward import Objective
 from viscodex.train.job import run_training, trainable_model
 from viscodex.train.optimize import lr_at
@@ -54,6 +54,58 @@ def changed_parts(before: Path, after: Path) -> set[str]:
 def test_what_is_named_is_trained_and_nothing_else(trio, data, tmp_path, parts):
     run_training(recipe(trio.vlm, data, train_parts=parts), tmp_path / "out", ALONE)
     assert changed_parts(trio.vlm, tmp_path / "out" / "final") == set(parts)
+
+
+def test_a_projector_learns_nothing_from_text_alone_and_does_not_stumble_over_it(trio, tmp_path):
+    """One sample a step, every fourth without a picture: no gradient there, and none needed."""
+    write_parquet(tmp_path / "data.parquet", mixed(12))
+    made = recipe(trio.vlm, tmp_path, train_parts=["projector"], batch_size=1, max_steps=12, eval_share=0.0)
+    run_training(made, tmp_path / "out", ALONE)
+    rows = [row for row in JsonLines(tmp_path / "out" / "metrics.jsonl") if row["kind"] == "step"]
+    assert len(rows) == 12
+    norms = sorted(row["gradient_norm"] for row in rows)
+    assert norms[:3] == [0.0] * 3 and norms[3] > 0
+    assert changed_parts(trio.vlm, tmp_path / "out" / "final") == {"projector"}
+
+
+def resaved(folder: Path, out: Path, change: Any) -> Path:
+    """The checkpoint with other tensors, in one file."""
+    out.mkdir()
+    for path in folder.iterdir():
+        if "safetensors" not in path.name:
+            (out / path.name).write_bytes(path.read_bytes())
+    save_file(change(weights(folder)), out / "model.safetensors", {"format": "pt"})
+    return out
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed", "bfloat16"])
+def test_what_is_frozen_keeps_its_bytes_in_a_float32_checkpoint_too(trio, data, tmp_path, precision):
+    """In memory it may be rounded to bfloat16; what is written is what was there."""
+
+    def wider(tensors):
+        noise = torch.Generator().manual_seed(0)
+        return {name: t.float() * (1 + 1e-4 * torch.rand(t.shape, generator=noise)) for name, t in tensors.items()}
+
+    start = resaved(trio.vlm, tmp_path / "wide", wider)
+    run_training(recipe(start, data, precision=precision, checkpoint_every=0), tmp_path / "out", ALONE)
+    assert {value.dtype for value in weights(tmp_path / "out" / "final").values()} == {torch.float32}
+    assert changed_parts(start, tmp_path / "out" / "final") == {"backbone"}
+
+
+def test_a_tied_head_that_is_on_disk_stays_the_embedding(data, tmp_path):
+    tied = write_trio(tmp_path / "tied", tied=True).vlm
+
+    def with_head(tensors):
+        (name,) = (name for name in tensors if name.endswith("embed_tokens.weight"))
+        return tensors | {"lm_head.weight": tensors[name].clone()}
+
+    start = resaved(tied, tmp_path / "twice", with_head)
+    run_training(recipe(start, data), tmp_path / "out", ALONE)
+    after = weights(tmp_path / "out" / "final")
+    (name,) = (name for name in after if name.endswith("embed_tokens.weight"))
+    assert torch.equal(after["lm_head.weight"], after[name])
+    assert not torch.equal(after[name], weights(start)[name])
+    load_model(tmp_path / "out" / "final")
 
 
 def test_other_precisions_learn_about_the_same(trio, data, tmp_path):
@@ -96,7 +148,9 @@ def test_merged_adapters_compute_what_they_did(trio):
     plain = load_model(trio.vlm, torch.float32)
     ids = torch.arange(20)[None]
     before = plain(input_ids=ids).logits
-    plain.load_state_dict({name: value() for name, value in merged_parameters(model)}, strict=True)
+    learned = {name: value() for name, value in learned_parameters(model)}
+    assert all("_proj.weight" in name for name in learned)
+    assert not plain.load_state_dict(learned, strict=False).unexpected_keys
     adapted = model(input_ids=ids).logits
     assert not torch.allclose(before, adapted, atol=1e-3)
     torch.testing.assert_close(plain(input_ids=ids).logits, adapted, atol=1e-5, rtol=1e-4)

@@ -59,9 +59,7 @@ class EvalRecipe(Recipe):
     in_flight: int = Field(16, ge=1, description="Requests at once, to an endpoint.")
     limit: int = Field(0, ge=0, description="So many samples of each benchmark, chosen by hash of id; 0 is all.")
     skip: int = Field(0, ge=0, description="Leave out so many samples first, those that limit takes: for the others.")
-    perturb: str = Field(
-        "", description="Worse pictures: blur:1.5, downscale:0.5, jpeg:30, noise:8; none: unseen."
-    )
+    perturb: str = Field("", description="Worse pictures: blur:1.5, downscale:0.5, jpeg:30, noise:8; none: unseen.")
     judge: JudgeSettings = Field(
         default_factory=lambda: JudgeSettings(), description="Who judges what no rule can score."
     )

@@ -35,8 +35,11 @@ def add_adapters(model: Any, recipe: TrainRecipe) -> None:
             parameter.requires_grad_("lora_" in name)
 
 
-def merged_parameters(model: Any) -> Iterator[tuple[str, Callable[[], torch.Tensor]]]:
-    """Name in the plain model, and how to get the whole value: with its adapter, if it has one. Gathers over ranks."""
+def learned_parameters(model: Any) -> Iterator[tuple[str, Callable[[], torch.Tensor]]]:
+    """Of what was trained: name in the plain model, and how to get the whole value, with its adapter if it has one.
+
+    Gathers over ranks.
+    """
     adapted = {
         f"{name}.weight": module for name, module in model.named_modules() if hasattr(module, "get_delta_weight")
     }
@@ -44,7 +47,8 @@ def merged_parameters(model: Any) -> Iterator[tuple[str, Callable[[], torch.Tens
         if "lora_" in name:
             continue
         plain = name.replace(".base_layer.", ".")
-        yield plain, lambda parameter=parameter, module=adapted.get(plain): _value(parameter, module)  # type: ignore[misc]
+        if parameter.requires_grad or plain in adapted:
+            yield plain, lambda parameter=parameter, module=adapted.get(plain): _value(parameter, module)  # type: ignore[misc]
 
 
 def _value(parameter: torch.Tensor, module: Any) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint
+from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint, read_into
 from viscodex.checkpoint.sidefiles import copy_side_files
 from viscodex.checkpoint.writer import NewTensor, create_shard, plan_shards, write_index
 from viscodex.core.errors import VisCodexError
@@ -17,10 +17,12 @@ from viscodex.core.pagecache import write_all
 from viscodex.core.problems import refuse
 from viscodex.core.rundir import atomic_write, partial_path, publish, remove_tree, write_json
 from viscodex.model.load import check_loadable
-from viscodex.train.adapters import merged_parameters
+from viscodex.train.adapters import learned_parameters
 from viscodex.train.parallel import World
 
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+PIECE = 16 << 20
+"""Bytes copied at a time."""
 KEYS_ARE_HUB_NAMES = ("qwen2_vl", "qwen2_5_vl")  # `model.layers.…`, `visual.…`
 
 
@@ -53,15 +55,16 @@ def disk_name(original: Checkpoint, key: Key, info: TensorInfo) -> str:
 
 
 def _write_weights(partial: Path, model: Any, original: Checkpoint, world: World) -> None:
+    """What was trained from the model, all else from the starting files, byte for byte: in memory it may be rounded."""
     names = {key: disk_name(original, key, info) for key, info in original.tensors.items()}
     tensors = [NewTensor(names[key], i.dtype, i.shape, i.nbytes) for key, i in original.tensors.items()]
     plans = plan_shards(tensors)
     places = {t.name: (plan, start) for plan in plans for t, start in zip(plan.tensors, plan.starts, strict=True)}
     files = {plan.file: create_shard(partial, plan) for plan in plans} if world.is_first else {}
-    missing = set(original.tensors)
+    frozen = set(original.tensors)
     try:
-        for key, value in _values(model, original):
-            missing.discard(key)
+        for key, value in _learned(model, original):
+            frozen.discard(key)
             info = original.tensors[key]
             if tuple(value.shape) != info.shape:
                 raise VisCodexError(f"{key[1]} has shape {tuple(value.shape)}, and {info.shape} on disk")
@@ -69,8 +72,9 @@ def _write_weights(partial: Path, model: Any, original: Checkpoint, world: World
                 plan, start = places[names[key]]
                 data: Any = value.to("cpu", DTYPES[info.dtype]).contiguous().reshape(-1).view(torch.uint8).numpy()
                 write_all(files[plan.file], memoryview(data), start)
-        if missing:
-            raise VisCodexError(f"the trained model lacks {len(missing)} tensors of the first: {min(missing)}")
+        for key in sorted(frozen) if world.is_first else ():
+            plan, start = places[names[key]]
+            _copy(original, original.tensors[key], files[plan.file], start)
         for file in files.values():
             os.fsync(file)
     finally:
@@ -80,14 +84,29 @@ def _write_weights(partial: Path, model: Any, original: Checkpoint, world: World
         write_index(partial, plans)
 
 
-def _values(model: Any, original: Checkpoint) -> Iterator[tuple[Key, torch.Tensor]]:
-    """(part, key) and whole value of each tensor that the starting model's files hold."""
-    for name, value in merged_parameters(model):
+def _learned(model: Any, original: Checkpoint) -> Iterator[tuple[Key, torch.Tensor]]:
+    """(part, key) and whole value of each trained tensor that the starting model's files hold.
+
+    A tied head may not be on disk; where it is, it is the embedding again.
+    """
+    tied = {key for key, info in original.tensors.items() if info.tied_to}
+    for name, value in learned_parameters(model):
         key = original.family.locate(name)
         if key is None:
             raise VisCodexError(f"the trained model has a tensor of no part: {name}")
-        if key in original.tensors:  # a tied head may not be on disk
-            yield key, value()
+        whole = value()
+        if key in original.tensors:
+            yield key, whole
+        yield from ((head, whole) for head in tied if key == (head[0], original.tensors[head].tied_to))
+
+
+def _copy(original: Checkpoint, info: TensorInfo, file: int, start: int) -> None:
+    """A tensor's bytes as the starting model has them."""
+    with (original.path / info.shard).open("rb") as source:
+        for done in range(0, info.nbytes, PIECE):
+            buffer = memoryview(bytearray(min(PIECE, info.nbytes - done)))
+            read_into(source.fileno(), buffer, info.start + done, str(original.path / info.shard))
+            write_all(file, buffer, start + done)
 
 
 def _card(folder: Path, source: Path, record: Mapping[str, Any]) -> str:

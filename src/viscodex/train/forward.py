@@ -39,6 +39,10 @@ class Objective(nn.Module):
         embedded = body.get_input_embeddings()(batch.input_ids)
         if batch.pixels is not None:
             embedded = self._place_pictures(embedded, batch)
+        if self.trains_vision and torch.is_grad_enabled() and not embedded.requires_grad:
+            # Text alone, and a frozen backbone: nothing to learn from. But ranks whose pictures have something gather
+            # every layer for their backward pass, and this one has to be there.
+            embedded.requires_grad_()
         hidden = body.language_model(
             inputs_embeds=embedded.to(compute_dtype(embedded)),
             position_ids=batch.positions,
