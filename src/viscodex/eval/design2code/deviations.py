@@ -56,4 +56,10 @@ DEVIATIONS = (
         "It has failed (no_page). The page in an answer is found as everywhere in viscodex: reasoning, prose and "
         "several code blocks are understood.",
     ),
+    Deviation(
+        "D2C-010",
+        "Text inside an element that is partly transparent, filtered or blended is not seen, where that element is not "
+        "painted itself; text that is wholly transparent is seen in the colour behind it.",
+        "Veiled text is seen, in the colour it has on the page; text that is wholly transparent is not.",
+    ),
 )

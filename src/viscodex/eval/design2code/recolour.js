@@ -24,20 +24,32 @@
   const paint = (declarations, property, value) =>
     CSSStyleDeclaration.prototype.setProperty.call(declarations, property, value, "important");
 
-  // Python's parser writes blank text as one blank or line break, which shows only where style sheets keep white space.
+  // Python's parser writes blank text as one blank or line break, which shows only where white space is kept, and a
+  // page's declared encoding as utf-8, which both copies have anyhow.
+  const isKept = (owner) => Element.prototype.closest.call(owner, "pre, textarea");
   const withoutBlanks = (parsed) => {
     const walker = parsed.createTreeWalker(parsed, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-      if (!node.data.trim() && !node.parentElement.closest("pre, textarea")) node.data = " ";
+      if (!node.data.trim() && !isKept(node.parentElement)) node.data = " ";
+    }
+    for (const meta of parsed.querySelectorAll("meta")) {
+      meta.removeAttribute("charset");
+      if (/^content-type$/i.test(meta.httpEquiv)) meta.removeAttribute("content");
     }
     return parsed;
   };
+  const showsBlanks = () => {
+    const walker = Document.prototype.createTreeWalker.call(document, document, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const text = textOf.call(node), owner = ownerOf.call(node);
+      if (text.trim() || text === " " || text === "\n" || isKept(owner)) continue;
+      if (getComputedStyle(owner).whiteSpaceCollapse !== "collapse") return true;
+    }
+    return false;
+  };
   // The number of every live element, or nothing where the numbered copy is another page.
   const numbersIn = ([source, numbered], attribute) => {
-    const parse = (text) => {
-      const parsed = new DOMParser().parseFromString(text, "text/html");
-      return source.includes("white-space") ? parsed : withoutBlanks(parsed);
-    };
+    const parse = (text) => withoutBlanks(new DOMParser().parseFromString(text, "text/html"));
     try {
       const copy = parse(numbered);
       for (const unseen of copy.querySelectorAll("noscript *")) unseen.removeAttribute(attribute);  // text, when live
@@ -45,14 +57,14 @@
       const found = elements.map((element) => element.getAttribute(attribute));
       for (const element of elements) element.removeAttribute(attribute);
       const isSame = Node.prototype.isEqualNode.call(parse(source), copy) && elements.length === all.length
-        && all.every((element, i) => name(element) === name(elements[i]));
+        && all.every((element, i) => name(element) === name(elements[i])) && !showsBlanks();
       return isSame ? found : null;
     } catch {
       return null;
     }
   };
 
-  const memory = (globalThis.viscodexMemory ??= { styles: new Map(), numbers: null, isPlain: false });
+  const memory = (globalThis.viscodexMemory ??= { styles: new Map(), numbers: null, veils: null, isPlain: false });
   if (settings.written) memory.numbers = numbersIn(settings.written, settings.attribute);
   if (settings.ifAnother && (memory.isPlain || !memory.numbers)) return false;
 
@@ -80,12 +92,20 @@
     return computed.webkitTextFillColor !== computed.color;
   };
   const filled = new Set([...owners].filter(isFilled));
+  // What lies over text as a veil mixes its paint with what is behind, so that nobody finds it; what hides it does not go.
+  // Looked up once: styles that come back may come back slowly (transitions).
+  memory.veils ??= new Map(all.filter(style).flatMap((element) => {
+    const { opacity, filter, mixBlendMode } = getComputedStyle(element);
+    return opacity !== "1" || filter !== "none" || mixBlendMode !== "normal" ? [[element, opacity]] : [];
+  }));
+  const veils = settings.owners ? memory.veils : new Map();
+  const isHidden = (element) => veils.get(element) === "0";
   const painted = all.filter((element) => TAGS.has(name(element)) || owners.has(element)).filter(style);
   const written = new Map();
   memory.numbers?.forEach((number, i) => number === null || written.set(all[i], Number(number)));
   if (settings.owners) {
     const isInOrder = memory.numbers && painted.every((element, i) => written.get(element) === i);
-    memory.isPlain = isInOrder && !filled.size;
+    memory.isPlain = isInOrder && !filled.size && !veils.size;
   }
   const numbers = !settings.owners && memory.numbers ? written
     : new Map(painted.map((element, index) => [element, index]));
@@ -104,15 +124,20 @@
     const index = numbers.get(element);
     if (index === undefined) continue;
     paint(declarations, "color", colour(index));
-    paint(declarations, "opacity", "1");
+    if (!isHidden(element)) paint(declarations, "opacity", "1");
     if (filled.has(element)) {
       paint(declarations, "-webkit-text-fill-color", "currentcolor");
       paint(declarations, "fill", "currentcolor");
     }
   }
 
+  for (const element of veils.keys()) {
+    if (!isHidden(element)) paint(style(element), "opacity", "1");
+    paint(style(element), "filter", "none");
+    paint(style(element), "mix-blend-mode", "normal");
+  }
+
   return {
-    elements: all.map(name),
     painted: painted.length,
     texts: texts.map(([text, owner]) => [text, numbers.get(owner) ?? -1]),
     isPlain: memory.isPlain,

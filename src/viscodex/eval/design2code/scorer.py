@@ -23,7 +23,7 @@ from viscodex.model.clip import Clip, load_clip
 from viscodex.model.generate import Completion
 from viscodex.sandbox.browser import Browser
 
-VERSION = "1"
+VERSION = "2"
 """Changes when scores may shift: kept references of another version are not used."""
 PACKAGES = ("beautifulsoup4", "cdifflib", "numpy", "opencv-python-headless", "pillow", "scipy")
 

@@ -14,14 +14,7 @@ from viscodex.eval.design2code.drawing import Paint
 from viscodex.eval.design2code.failure import PageFailedError
 from viscodex.eval.design2code.pixels import Painted, decode, find_blocks
 from viscodex.eval.design2code.published import parsed
-from viscodex.eval.design2code.source_text import (
-    IMPLIED,
-    SourceText,
-    TextNode,
-    numbered_copy,
-    read_source,
-    recoloured_copy,
-)
+from viscodex.eval.design2code.source_text import TextNode, numbered_copy, read_source, recoloured_copy
 from viscodex.sandbox.browser import Browser
 from viscodex.sandbox.pages import Page
 
@@ -94,7 +87,7 @@ def look_published(browser: Browser, html: str) -> Sight:
     source = read_source(soup)
     page = drawing.draw(browser, html, [Paint(owners=False, written=(html, numbered_copy(soup)))])
     value = drawing.value_of(page, 0)
-    if value["isNumbered"] or _agrees(value, source):
+    if value["isNumbered"]:
         return _sight(page.png, find_blocks(_painted(page, 0), source.nodes))
     first = drawing.draw(browser, recoloured_copy(soup, second=False))
     second = drawing.draw(browser, recoloured_copy(parsed(html), second=True))
@@ -126,11 +119,6 @@ def _owned(painted: Painted, value: Mapping[str, Any], part: int) -> dict[int, B
         if owner >= 0 and owner // palette.SIZE == part and text.strip()
     }
     return dict(zip(nodes, find_blocks(painted, list(nodes.values())), strict=True))
-
-
-def _agrees(value: Mapping[str, Any], source: SourceText) -> bool:
-    """Whether the live page has the elements that Python's parser sees, so that numbers mean the same elements."""
-    return tuple(name for name in value["elements"] if name not in IMPLIED) == source.elements
 
 
 def _painted(page: Page, paint: int) -> Painted:

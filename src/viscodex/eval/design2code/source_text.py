@@ -20,8 +20,6 @@ TEXT_TAGS = frozenset(
     {"p", "h1", "h2", "h3", "h4", "h5", "h6", "div", "span", "a", "b", "li", "table", "td", "th", "button"}
     | {"footer", "header", "figcaption"}
 )
-IMPLIED = frozenset({"html", "head", "body", "tbody", "colgroup"})
-"""Elements that a browser adds by itself: they say nothing of whether two parsers agree."""
 UNSEEN = frozenset({"script", "style", "noscript", "template", "iframe", "noembed", "noframes", "title"})
 """Elements whose text is never shown."""
 NUMBER = "viscodex-number"
@@ -40,11 +38,9 @@ class TextNode:
 
 @dataclass(frozen=True)
 class SourceText:
-    """What the source says of a page: its text nodes in order, and its elements' names in order."""
+    """What the source says of a page: its text nodes in order."""
 
     nodes: tuple[TextNode, ...]
-    elements: tuple[str, ...]
-    """In lower case, without those that are implied."""
     is_plain: bool
     """Every text lies directly in one of TEXT_TAGS: both protocols then probably paint the same elements."""
 
@@ -53,16 +49,13 @@ def read_source(soup: BeautifulSoup) -> SourceText:
     """Read a parsed page. Raises PageFailedError for more text elements than colours."""
     recoloured = dict(_recoloured(soup))
     colors: dict[int, RGB] = {}
-    names = []
     for element in soup.find_all(True):  # parents come before their children
         above = colors.get(id(element.parent), BLACK)
         colors[id(element)] = recoloured.get(id(element)) or _own_color(element) or above
-        if element.name not in IMPLIED:
-            names.append(element.name.lower())
     texts = list(_texts(soup))
     nodes = tuple(TextNode(str(text).strip(), colors.get(id(text.parent), BLACK)) for text in texts)
     is_plain = all(text.parent is not None and text.parent.name in TEXT_TAGS | UNSEEN for text in texts)
-    return SourceText(nodes, tuple(names), is_plain)
+    return SourceText(nodes, is_plain)
 
 
 def recoloured_copy(soup: BeautifulSoup, *, second: bool) -> str:
