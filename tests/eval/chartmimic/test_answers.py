@@ -80,6 +80,27 @@ def test_a_closed_figure_is_empty_only_for_the_paper(scorer):
     assert [found["paper"].values[name] for name in LOW] == [0.0, 0.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "plt.savefig('a.png')\nplt.clf()\nplt.close()\n",
+        "plt.show()\nplt.cla()\nplt.clf()\nprint('done')\n",
+        "plt.gcf().savefig('a.png')\nfig = plt.gcf()\nplt.show()\nfig.clear()\ndel fig\n",
+    ],
+)
+def test_what_is_cleared_when_all_is_done_was_drawn(scorer, end):
+    found = score(scorer, SAMPLE, fenced(DRAW + end))
+    assert [found["fixed"].values[name] for name in LOW] == [1.0] * 4
+    main = "def main():\n" + textwrap.indent(DRAW + end, "    ") + "if __name__ == '__main__':\n    main()\n"
+    assert [score(scorer, SAMPLE, fenced(main))["fixed"].values[name] for name in LOW] == [1.0] * 4
+
+
+def test_a_figure_that_is_cleared_and_drawn_anew_is_the_new_one(scorer):
+    code = DRAW + "plt.title('old')\nplt.clf()\n" + DRAW
+    assert without_output(code) == code
+    assert score(scorer, SAMPLE, fenced(code))["fixed"].values["text"] == 1.0
+
+
 def test_texts_over_several_lines_are_indented_for_the_paper_only(scorer):
     code = HEAD + 'plt.title("""one\ntwo""")\nplt.plot([1])'
     found = score(scorer, chart(code), fenced(code))

@@ -44,7 +44,7 @@ def _extra(scores: tuple[Score, ...]) -> Mapping[str, float]:
 BENCHMARK = Benchmark(
     name="chartmimic",
     title="ChartMimic",
-    version="1",
+    version="2",
     kind="chart",
     metrics=(
         Metric("text", "Text"),

@@ -2,7 +2,8 @@
 
 paper   the first closed ```` ```python ```` block; everything from its first `plt.savefig(` to the end is cut off, then
         everything from the first `plt.show(`
-fixed   the longest Python block, however it is fenced; only the calls that save or show are taken out
+fixed   the longest Python block, however it is fenced; only the calls that save or show are taken out, and those at the
+        end that clear what has been drawn
 
 A customized task brings new data: there the reference's data part is put before the answer, after a block of imports.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Iterator
 
 from viscodex.core.sample import Sample
 from viscodex.eval.benchmark import Rules
@@ -45,6 +47,7 @@ warnings.filterwarnings("ignore", category=FutureWarning)
 """
 """What the data part of a customized task may rely on: the names that the published evaluator brings in."""
 
+CLEARING = ("clf", "cla", "clear")
 Unparsable = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -75,12 +78,16 @@ def cut(code: str) -> str:
 
 
 def without_output(code: str) -> str:
-    """Without the statements `plt.savefig(…)` and `plt.show(…)`, wherever they are; code that is no Python stays."""
+    """Without the statements `plt.savefig(…)` and `plt.show(…)`, wherever they are; code that is no Python stays.
+
+    And without those that clear the figure when all is done: it was saved before, as far as the script knows.
+    """
     tree = parsed(code)
     if tree is None:
         return code
     names = _names_of_pyplot(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_output(node.value, names)]
+    calls += [node for body in _endings(tree) for node in _last_clearings(body, names)]
     lines = code.encode().split(b"\n")
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         first, last = call.lineno - 1, (call.end_lineno or call.lineno) - 1
@@ -139,6 +146,37 @@ def _is_output(node: ast.expr, pyplot: set[str]) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
     return node.func.attr in ("savefig", "show") and ast.unparse(node.func.value) in {*pyplot, "matplotlib.pyplot"}
+
+
+def _endings(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    """Where a script ends: its last lines, those under its last `if`, those of `main`."""
+    yield tree.body
+    if tree.body and isinstance(tree.body[-1], ast.If):
+        yield tree.body[-1].body
+    yield from (node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
+
+
+def _last_clearings(body: list[ast.stmt], pyplot: set[str]) -> Iterator[ast.Expr]:
+    """`plt.clf()`, `fig.clear()` and the like, with nothing after them that draws."""
+    for node in reversed(body):
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(node, ast.Expr) and _method(call) in CLEARING and not (isinstance(call, ast.Call) and call.args):
+            yield node
+        elif not isinstance(node, ast.Pass | ast.Delete) and not _is_harmless(call, pyplot):
+            return
+
+
+def _is_harmless(call: ast.expr | None, pyplot: set[str]) -> bool:
+    if call is None:
+        return False
+    is_print = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print"
+    return is_print or _is_output(call, pyplot) or _method(call) in ("close", "collect")
+
+
+def _method(call: ast.expr | None) -> str:
+    """The name of a method that is called on a name; "" for anything else."""
+    is_call = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+    return call.func.attr if is_call and isinstance(call.func.value, ast.Name) else ""  # type: ignore[union-attr]
 
 
 def _drawn(body: list[ast.stmt]) -> str | None:

@@ -29,8 +29,8 @@ DEVIATIONS = (
     ),
     Deviation(
         "CM-007",
-        "a figure that the script closed is an empty one without text and layout",
-        "the figure that was saved or closed last is what was drawn",
+        "a figure that the script closed or cleared is an empty one without text and layout",
+        "the figure that was saved or closed last is what was drawn, before the script's end cleared it",
     ),
     Deviation("CM-008", "a script that makes no figure has executed: an empty one is saved", "it has failed"),
     Deviation(
