@@ -159,6 +159,27 @@ def test_spreading_over_many_files_does_not_help(boxed, limits):
     assert execution.status == "output_limit" or made(execution.stdout) <= limits.storage >> 20
 
 
+@pytest.mark.parametrize("hold", ["kept.append(file)", "kept.append(mmap.mmap(file.fileno(), 4 << 20)); file.close()"])
+def test_files_without_a_name_count_as_long_as_they_are_held(boxed, limits, hold):
+    """Open, or mapped and closed; no folder shows them."""
+    bomb = f"""
+        import mmap, os, time
+        kept, wrote = [], 0
+        try:
+            for number in range(100):
+                file = open(str(number), "w+b", buffering=0)
+                os.unlink(str(number))
+                wrote += file.write(b"x" * (4 << 20))
+                {hold}
+                time.sleep(0.01)
+            time.sleep(60)
+        except OSError: pass
+        print("wrote", wrote >> 20)
+    """
+    execution = boxed(bomb)
+    assert execution.status == "output_limit" or made(execution.stdout) <= limits.storage >> 20
+
+
 def test_files_in_memory_count_as_memory(boxed, limits):
     bomb = """
         with open("fill", "wb", buffering=0) as file:

@@ -78,7 +78,7 @@ def start(
             launcher_fd=os.pidfd_open(launcher),
             folders=tuple(open_folder(f"{home}/{name}") for name in scratch.FOLDERS),
             processes=partial(_family, launcher, proc),
-            stored=partial(scratch.measure, home),
+            stored=partial(_stored, home, launcher, proc),
             end=partial(_hang_up, gate),
             release=partial(_release, home, gate, proc),
             cgroup=group,
@@ -133,6 +133,13 @@ def _family(launcher: int, proc: int) -> Iterator[ProcessUse]:
     while more := {p.key[0] for p in everyone if p.parent in found and p.key[0] not in found}:
         found |= more
     return (p for p in everyone if p.key[0] in found)
+
+
+def _stored(home: Path, launcher: int, proc: int) -> tuple[int, int]:
+    """Bytes and inodes in the run's folders, and of files that have lost their names and are still held."""
+    used, inodes = scratch.measure(home)
+    nameless = scratch.unlinked(home, proc, (process.key[0] for process in _family(launcher, proc)))
+    return used + sum(nameless.values()), inodes + len(nameless)
 
 
 def _hang_up(gate: int) -> None:

@@ -10,7 +10,7 @@ import itertools
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -67,6 +67,47 @@ def measure(home: Path) -> tuple[int, int]:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return used, inodes
+
+
+def unlinked(home: Path, proc: int, pids: Iterable[int]) -> dict[int, int]:
+    """Inode → bytes of files that some process of these still holds, open or mapped, though they have no name.
+
+    `proc` is a descriptor of the /proc that lists them. What cannot be read has just ended, or hides.
+    """
+    device = home.stat().st_dev
+    found: dict[int, int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for state in _open_files(proc, pid):
+                if stat.S_ISREG(state.st_mode) and not state.st_nlink and state.st_dev == device:
+                    found[state.st_ino] = state.st_blocks * 512
+        with contextlib.suppress(OSError):
+            for inode, end in _unlinked_maps(proc, pid, device):
+                found[inode] = max(found.get(inode, 0), end)
+    return found
+
+
+def _open_files(proc: int, pid: int) -> Iterator[os.stat_result]:
+    folder = os.open(f"{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        for name in os.listdir(folder):  # noqa: PTH208 (a descriptor)
+            with contextlib.suppress(OSError):
+                yield os.stat(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _unlinked_maps(proc: int, pid: int, device: int) -> Iterator[tuple[int, int]]:
+    """Inode and where in the file a mapping ends; how long the file is, only its descriptor would tell."""
+    fd = os.open(f"{pid}/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    with open(fd, "rb") as file:  # noqa: PTH123 (below a descriptor)
+        for line in file:
+            if line.endswith(b" (deleted)\n"):
+                place, _, offset, numbers, inode, _ = line.split(maxsplit=5)
+                major, minor = (int(number, 16) for number in numbers.split(b":"))
+                if os.makedev(major, minor) == device:
+                    begin, end = (int(address, 16) for address in place.split(b"-"))
+                    yield int(inode), end - begin + int(offset, 16)
 
 
 def remove(home: Path) -> None:
