@@ -140,9 +140,10 @@ def import_(
 ) -> None:
     """Take answers that another tool made; then: viscodex eval score, viscodex eval report."""
     from viscodex.eval.folder import open_run
-    from viscodex.eval.importing import import_answers
+    from viscodex.eval.importing import answers_per_sample, import_answers
 
-    recipe = _recipe(name, {"imported": answers_by}, data, [])
+    several = 1 if by_position else answers_per_sample(file)
+    recipe = _recipe(name, {"imported": answers_by, "n": several}, data, [])
     task = open_run(_required(out), recipe)[0]
     found = import_answers(task, file, answers_by, by_position=by_position)
     console.result(f"{found.taken} answers taken, {found.missing} samples have none")

@@ -66,8 +66,9 @@ def as_completion(row: Any) -> Completion:
             if other is None:
                 raise VisCodexError(f"a line has no {name}", hint=f"or one of: {', '.join(others)}")
             values[name] = row[other]
-    if isinstance(values["sample_id"], int):
-        values["sample_id"] = str(values["sample_id"])
+    number = values["sample_id"]
+    if isinstance(number, int) or (isinstance(number, float) and number.is_integer()):  # a spreadsheet's 7 is 7.0
+        values["sample_id"] = str(int(number))
     if "sample_id" in row:  # ours: every field is checked
         return _checked(values)
     texts = values["text"] if isinstance(values["text"], Sequence) and not isinstance(values["text"], str) else None
