@@ -89,6 +89,21 @@ def test_a_judge_scores_what_waits_for_it_once(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_judge_that_is_asked_in_another_way_is_asked_again(tmp_path):
+    """Without temperature and seed, which some services refuse; and what was judged so is not judged twice."""
+    out = tmp_path / "run"
+    with Endpoint(lambda call: Says(MARKS)) as judge:
+        words = ("infibench", "--generator", "oracle", "--limit", "6", "--judge", judge.url, "--judge-model", "j")
+        evaluate(out, *words)
+        first = len(judge.calls)
+        for _ in range(2):
+            evaluate(out, *words, "--set", "judge.sampling=false", "--set", "judge.structured=false")
+    assert len(judge.calls) == 2 * first > 0
+    assert all({"temperature", "seed", "response_format"} <= call.body.keys() for call in judge.calls[:first])
+    assert not any({"temperature", "seed", "response_format"} & call.body.keys() for call in judge.calls[first:])
+
+
+@pytest.mark.slow
 def test_a_judge_that_talks_nonsense_gives_no_number_and_never_a_zero(tmp_path):
     out = tmp_path / "run"
     with Endpoint(lambda call: Says("I would rather not.")) as judge:

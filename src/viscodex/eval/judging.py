@@ -15,7 +15,7 @@ from viscodex.eval.predictions import Place, read_predictions
 from viscodex.eval.results import read_judgements
 from viscodex.eval.rubric import load_rubric
 from viscodex.eval.score import Row, answer_hash, read_rows
-from viscodex.eval.store import Store
+from viscodex.eval.store import Store, content_hash
 from viscodex.runner.shards import Shard
 
 Key = tuple[Place, str, str, str]
@@ -71,8 +71,9 @@ def _waiting(task: Task, shard: Shard, store: Store, judge: Judge, done: Judged)
 
 
 def _identity(judge: Judge, task: JudgeTask) -> str:
-    """Who is asked, with which text, how often: another of these is another judgement."""
-    return f"{judge.name} {load_rubric(task.rubric).sha256[:16]} {judge.judging.samples}"
+    """Who is asked, with which text, how often and how: another of these is another judgement."""
+    how = content_hash(judge.judging.model_dump(exclude={"pass_mark", "samples"}))
+    return f"{judge.name} {load_rubric(task.rubric).sha256[:16]} {judge.judging.samples} {how[:8]}"
 
 
 def _is_final(row: Row) -> bool:

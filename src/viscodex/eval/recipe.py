@@ -25,6 +25,11 @@ class JudgeSettings(BaseModel):
     endpoint: str = Field(default="", description="Its URL; the key is read from the environment (OPENAI_API_KEY).")
     model: str = Field(default="", description="Its name there.")
     samples: int = Field(default=1, ge=1, le=25, description="Judgements per answer; their median counts.")
+    sampling: bool = Field(
+        default=True, description="Send temperature 0 and a seed; false for services that refuse them."
+    )
+    structured: bool = Field(default=True, description="Let the service enforce the reply's JSON schema.")
+    max_tokens: int = Field(default=2048, ge=1, description="Of a reply, its reasons (and thinking) included.")
     none: bool = Field(default=False, description="Measure without one; judged metrics are left out, and said to be.")
 
 

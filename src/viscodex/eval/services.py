@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from viscodex.core import console
 from viscodex.core.errors import UsageError
 from viscodex.eval.judge import Judge, Judging
-from viscodex.eval.recipe import EvalRecipe
+from viscodex.eval.recipe import EvalRecipe, JudgeSettings
 from viscodex.model import vllm
 from viscodex.runner.cache import Cache
 from viscodex.runner.rate import Quota
@@ -59,4 +59,11 @@ def judge_of(recipe: EvalRecipe, folder: Path) -> Iterator[Judge | None]:
         yield None
         return
     with client(recipe.judge.endpoint, recipe.judge.model, recipe.in_flight, folder, "judge") as found:
-        yield Judge(found, Judging(samples=recipe.judge.samples))
+        yield Judge(found, judging(recipe.judge))
+
+
+def judging(settings: JudgeSettings) -> Judging:
+    """How a recipe's judge is asked."""
+    unsent = {} if settings.sampling else {"temperature": None, "seed": None}
+    asked = Judging(samples=settings.samples, structured=settings.structured, max_tokens=settings.max_tokens)
+    return asked.model_copy(update=unsent)
