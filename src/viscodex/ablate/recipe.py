@@ -72,6 +72,13 @@ class AblateRecipe(Recipe):
             raise ValueError("λ is the VLM's weight, from 0 to 1")
         return values
 
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, values: list[int]) -> list[int]:
+        if len(set(values)) < len(values):
+            raise ValueError("the same seed twice is the same run twice, and no narrower interval")
+        return values
+
     @field_validator("code")
     @classmethod
     def _plain_names(cls, values: dict[str, str]) -> dict[str, str]:

@@ -110,6 +110,13 @@ class PocketRecipe(Recipe):
             raise ValueError("further = true trains on from the shipped vlm: it needs start = shipped")
         return self
 
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("the same seed twice is the same run twice, and no narrower interval")
+        return seeds
+
     @field_validator("arms")
     @classmethod
     def _known(cls, arms: list[str]) -> list[str]:
