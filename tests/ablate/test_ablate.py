@@ -77,7 +77,12 @@ def test_an_ablation_from_end_to_end_and_again(tiny: Tiny, tmp_path: Path) -> No
 
 
 def test_settings_of_other_jobs_are_checked_at_once(tiny: Tiny, tmp_path: Path) -> None:
-    for wrong in ({"train": {"speed": 1}}, {"eval": {"benchmarks": ["chess"]}}, {"arms": ["merge", "magic"]}, {"seeds": [0, 1, 0]}):
+    for wrong in (
+        {"train": {"speed": 1}},
+        {"eval": {"benchmarks": ["chess"]}},
+        {"arms": ["merge", "magic"]},
+        {"seeds": [0, 1, 0]},
+    ):
         with pytest.raises(UsageError):
             recipe_for(tiny(), tmp_path, **wrong)
     with pytest.raises(UsageError, match="no vlm"):
