@@ -1,4 +1,5 @@
 import io
+import random
 
 import PIL.Image
 import pytest
@@ -81,6 +82,21 @@ def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(VisCodexError, match="cannot read the picture: No such file") as caught:
         Image(path=str(tmp_path / "none.png")).load()
     assert caught.value.where == str(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("form", ["AVIF", "DDS", "TIFF", "GIF"])
+def test_whatever_a_decoder_stumbles_over_is_a_picture_that_cannot_be_read(form):
+    """Decoders raise what they like, and say where in memory they were."""
+    chance = random.Random(form)
+    whole = encoded(PIL.Image.new("RGB", (24, 30), RED), form).read()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice([1, 2, 8])):
+            damaged[chance.randrange(min(200, len(damaged)))] = chance.randrange(256)
+        try:
+            Image(data=bytes(damaged)).load()
+        except VisCodexError as error:
+            assert " at 0x" not in str(error)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])

@@ -18,6 +18,10 @@ Kind = Literal["html", "chart", "qa", "algorithm"]
 KINDS: tuple[Kind, ...] = ("html", "chart", "qa", "algorithm")
 
 
+DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, EOFError)
+"""What Pillow's decoders raise for damaged files, each in its own way."""
+
+
 class Image(BaseModel):
     """A picture by path, or by its encoded bytes when it travels inside a file (base64 in JSON)."""
 
@@ -52,6 +56,7 @@ class Image(BaseModel):
 
     def load(self) -> PIL.Image.Image:
         """Decode to RGB as a browser would show it: upright, transparent pixels on white, the first frame."""
+        import PIL
         import PIL.Image
         import PIL.ImageOps
 
@@ -59,9 +64,10 @@ class Image(BaseModel):
             picture = PIL.Image.open(io.BytesIO(self.read()))
             picture.load()
             PIL.ImageOps.exif_transpose(picture, in_place=True)
-        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        except (*DAMAGED, PIL.Image.DecompressionBombError) as error:
+            what = "of no known format" if isinstance(error, PIL.UnidentifiedImageError) else str(error)
             raise VisCodexError(
-                f"not a readable picture: {error}", where=self.path or "embedded bytes", hint="a PNG, JPEG or WebP file"
+                f"not a readable picture: {what}", where=self.path or "embedded bytes", hint="a PNG, JPEG or WebP file"
             ) from error
         if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
             rgba = picture.convert("RGBA")
