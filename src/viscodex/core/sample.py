@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["html", "chart", "qa", "algorithm"]
 KINDS: tuple[Kind, ...] = ("html", "chart", "qa", "algorithm")
-
-
-DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, EOFError)
-"""What Pillow's decoders raise for damaged files, each in its own way."""
+DAMAGED = (
+    *(OSError, SyntaxError, ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, EOFError),
+    *(struct.error, zlib.error),
+)
+"""What Pillow's decoders raise for damaged files, each in its own way; found by fuzzing."""
 
 
 class Image(BaseModel):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from viscodex.core.sample import DAMAGED
 
 if TYPE_CHECKING:
     import PIL.Image
 
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 REMEMBERED = 10_000  # pictures, by their hash: what several rows share is decoded once
-FAULTS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError, struct.error, zlib.error)
-"""What Pillow's readers raise on damaged files, by fuzzing them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def _look(data: bytes, whole: bool) -> Look:
                 return found
         except PIL.UnidentifiedImageError:
             return Look(fault="no known picture format")
-        except (*FAULTS, PIL.Image.DecompressionBombError) as error:
+        except (*DAMAGED, PIL.Image.DecompressionBombError) as error:
             return Look(fault=f"{type(error).__name__}: {error}")
 
 

@@ -12,7 +12,7 @@ import transformers
 
 from viscodex.core import rundir
 from viscodex.core.errors import UsageError, VisCodexError
-from viscodex.core.sample import Image
+from viscodex.core.sample import DAMAGED, Image
 from viscodex.model.image_only import IMAGE_ONLY
 
 PIXEL_BUDGET = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")  # families whose picture size is a free choice between two bounds
@@ -117,7 +117,7 @@ def picture_size(image: Image) -> tuple[int, int]:
             return picture.height, picture.width
     except PIL.UnidentifiedImageError as error:
         raise VisCodexError("not a readable picture: no known format", where=_named(image)) from error
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except (*DAMAGED, PIL.Image.DecompressionBombError) as error:
         raise VisCodexError(f"not a readable picture: {error}", where=_named(image)) from error
 
 

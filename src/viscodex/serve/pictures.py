@@ -10,7 +10,7 @@ import re
 import PIL.Image
 
 from viscodex.core.errors import VisCodexError
-from viscodex.core.sample import Image
+from viscodex.core.sample import DAMAGED, Image
 from viscodex.serve.faults import ApiError, bad_request
 
 DATA_URI = re.compile(r"data:([\w.+/-]*)((?:;[^;,]*)*),", re.ASCII)
@@ -47,7 +47,7 @@ def pixels(data: bytes, param: str) -> int:
         raise bad_request(f"not a picture of a format we take ({', '.join(FORMATS)})", "invalid_image", param) from None
     except PIL.Image.DecompressionBombError as error:
         raise too_many_pixels(str(error), param) from None
-    except (OSError, SyntaxError, ValueError, OverflowError, TypeError, KeyError, IndexError) as error:
+    except DAMAGED as error:
         raise bad_request(f"not a readable picture: {error}", "invalid_image", param) from None
     if width < 1 or height < 1:
         raise bad_request(f"a picture of {width}×{height} pixels", "invalid_image", param)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from viscodex.core.errors import UsageError, VisCodexError, did_you_mean
 from viscodex.core.rundir import read_json, write_json
+from viscodex.core.sample import DAMAGED
 from viscodex.data.checks import is_single_colour, picture_hash
 from viscodex.data.decontaminate.files import Item, read_items
 from viscodex.data.decontaminate.fingerprints import code_prints, grams
@@ -101,7 +102,7 @@ def looks(content: bytes) -> str:
     try:
         with PIL.Image.open(io.BytesIO(content)) as picture:
             return "" if is_single_colour(picture) else picture_hash(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+    except (*DAMAGED, PIL.Image.DecompressionBombError):
         return ""
 
 

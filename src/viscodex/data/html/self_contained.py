@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import PIL.Image
 
+from viscodex.core.sample import DAMAGED
+
 BLUE = "#0000ff"
 DEPTH = 5
 """Style sheets that import others that import others."""
@@ -183,7 +185,7 @@ def picture_size(place: _Place, address: str) -> tuple[int, int] | None:
     try:
         with PIL.Image.open(file) as picture:
             return picture.size
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+    except (*DAMAGED, PIL.Image.DecompressionBombError):
         return None
 
 

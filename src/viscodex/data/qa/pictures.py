@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 from viscodex.core.errors import VisCodexError
-from viscodex.core.sample import Image, Sample
+from viscodex.core.sample import DAMAGED, Image, Sample
 from viscodex.data.qa.convert import URLS
 from viscodex.data.qa.fetch import Fetcher, NoPictureError
 from viscodex.data.qa.settings import PictureSettings
@@ -49,7 +49,7 @@ def check(content: bytes, settings: PictureSettings) -> None:
             width, height, form = *picture.size, picture.format
     except PIL.UnidentifiedImageError as error:  # its message holds an address in memory: another one in every run
         raise NoPictureError("picture_unreadable", "a format that is not known") from error
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except (*DAMAGED, PIL.Image.DecompressionBombError) as error:
         raise NoPictureError("picture_unreadable", str(error)[:200]) from error
     if form not in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "MPO"):
         raise NoPictureError("picture_unreadable", f"the format {form}")
