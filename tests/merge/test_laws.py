@@ -205,6 +205,20 @@ def test_a_tied_head_that_is_saved_all_the_same_is_merged_like_the_embedding(
     np.testing.assert_array_equal(merged[HEAD], merged[EMBEDDING])
 
 
+def test_a_tied_head_that_is_saved_all_the_same_counts_once_in_coefficients(
+    tiny: Tiny, merge: Merge, tmp_path: Path
+) -> None:
+    trio = tiny(tied=True, shards=1)
+    plain = words(merge(trio, method="metagpt", dtype="float32"))
+    saved = copied(trio, tmp_path)
+    tensors = load_file(saved.vlm / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors, saved.vlm / "model.safetensors")
+    merged = words(merge(saved, method="metagpt", dtype="float32"))
+    for key, value in plain.items():
+        np.testing.assert_array_equal(merged[key], value, err_msg=key)
+
+
 def test_rows_are_matched_by_token_string_when_sizes_differ(tiny: Tiny, merge: Merge) -> None:
     trio = tiny(vocab_size=512, code_vocab_size=448)
     merged = words(merge(trio, lam=0.0))[EMBEDDING].reshape(-1, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 from tests.merge.conftest import Merge, floats, words
 from tests.merge.test_laws import copied
 from viscodex.cli import app
+from viscodex.merge.step import SAMPLE_ELEMENTS
+from viscodex.merge.tensors import CHUNK_ELEMENTS
 from viscodex.model.load import check_loadable, load_model
 from viscodex.model.tiny import Trio
 from viscodex.model.tiny_families import FAMILIES
@@ -72,6 +75,25 @@ def test_record_tells_recipe_inputs_and_counts(tiny: Tiny, merge: Merge) -> None
         path.name: path.stat().st_size for path in trio.vlm.glob("*.safetensors")
     }
     assert "config.json" in record["side_files"]
+
+
+def test_rows_that_any_code_model_lacks_are_counted(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    trio = copied(tiny(), tmp_path)
+    other = tmp_path / "other"
+    shutil.copytree(trio.code, other)
+    for folder, token in ((trio.code, "a"), (other, "b")):  # a token of another name: this row is the VLM's alone
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["model"]["vocab"][f"{token}!"] = content["model"]["vocab"].pop(token)
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    record = json.loads((merge(trio, lam=0.7, code=[str(trio.code), str(other)]) / "merge.json").read_text())
+    assert set(record["rows_from_vlm"].values()) == {5 + 2}
+
+
+def test_the_report_tells_how_much_was_sampled(tiny: Tiny, merge: Merge) -> None:
+    report = json.loads((merge(tiny(vocab_size=20_000), lam=0.7) / "merge_report.json").read_text())
+    assert f"first {SAMPLE_ELEMENTS:,} elements of every {CHUNK_ELEMENTS:,}" in report["note"]
+    # 20,000 rows of 64 are two chunks
+    assert report["tensors"]["model.embed_tokens.weight"]["sampled"] == 2 * SAMPLE_ELEMENTS
 
 
 def test_report_says_how_far_the_merge_moved(tiny: Tiny, merge: Merge) -> None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name
 from viscodex.checkpoint.geometry import compare
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Part
@@ -57,8 +60,9 @@ class Step:
 
     @property
     def rows_from_vlm(self) -> int:
-        maps = [s.rows for s in (*self.tuned, *([self.base] if self.base else [])) if s.rows is not None]
-        return max((m.vlm_only for m in maps), default=0)
+        """Rows of an embedding that some other model does not have."""
+        missing = vlm_only_rows(self)
+        return 0 if missing is None else int(missing.sum())
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,17 @@ class MergePlan:
 def sources(step: Step) -> tuple[Source, ...]:
     """All the tensors a step reads."""
     return (*step.tuned, step.base) if step.base else step.tuned
+
+
+def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
+    """Rows of an embedding that some other model does not have; None where rows are not matched."""
+    maps = [source.rows.rows for source in sources(step) if source.rows is not None]
+    if not maps:
+        return None
+    missing = np.zeros(len(maps[0]), dtype=bool)
+    for rows in maps:
+        missing |= rows < 0
+    return missing
 
 
 def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = ()) -> MergePlan:
