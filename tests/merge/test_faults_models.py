@@ -248,6 +248,14 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "nothing but the config": (only("notes.txt"), ("no safetensors weights in the folder", "code: ")),
     "shards without an index": (many_shards, ("several shards but no model.safetensors.index.json", "/code")),
     "LoRA adapter": (lora, ("LoRA adapter", "/code", "merge it into its base model first")),
+    "a VLM with half an eye": (
+        lambda b: b.tensors("vlm", lambda t: t.pop("visual.blocks.1.norm1.weight")),
+        ("missing vision tensor", "vlm: visual.blocks.1.norm1.weight"),
+    ),
+    "a VLM without a projector": (
+        lambda b: b.tensors("vlm", lambda t: [t.pop(name) for name in list(t) if ".merger." in name]),
+        ("the checkpoint has no projector tensors", "vlm"),
+    ),
     "missing folder": (instead("/no/such/folder"), ("no such checkpoint folder", "/no/such/folder")),
     "a relative word": (instead("./nowhere"), ("no such checkpoint folder", "nowhere")),
     "escape in the path": (instead("/no/\x1b[2Jfolder"), ("no such checkpoint folder", "\\x1b[2J")),

@@ -19,6 +19,7 @@ from viscodex.checkpoint.geometry import compare
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Part
 from viscodex.checkpoint.reader import TASK_VECTOR, Checkpoint, Key, TensorInfo, open_checkpoint
 from viscodex.checkpoint.source import resolve
+from viscodex.checkpoint.vision import vision_problems
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, plan_shards
 from viscodex.core.errors import UsageError
 from viscodex.core.problems import Problem, refuse
@@ -299,6 +300,8 @@ def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[
         for model, role in zip(models, roles, strict=True)
         if model.is_task_vector and role in ("vlm", "base")
     ]
+    if models[0].family.is_multimodal and not models[0].is_task_vector:
+        problems += vision_problems(models[0].tensors, models[0].config, roles[0])
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
         problems += compare(models[0].geometry, model.geometry, role)
