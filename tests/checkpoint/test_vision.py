@@ -14,7 +14,11 @@ from viscodex.model.tiny import Trio
 
 BLOCKS = {"vision_config": {"depth": 2}}
 KEYS = [
-    *[("vision", f"visual.blocks.{number}.{name}") for number in (0, 1) for name in ("attn.qkv.weight", "norm1.weight")],
+    *[
+        ("vision", f"visual.blocks.{number}.{name}")
+        for number in (0, 1)
+        for name in ("attn.qkv.weight", "norm1.weight")
+    ],
     ("vision", "visual.patch_embed.proj.weight"),
     ("projector", "visual.merger.ln_q.weight"),
     ("backbone", "model.norm.weight"),

@@ -178,6 +178,16 @@ def test_side_files_are_copied_byte_for_byte(tiny: Tiny, merge: Merge) -> None:
     assert {"merge.json", "README.md", "merge_report.html", "merge_report.json"} <= {p.name for p in out.iterdir()}
 
 
+def test_named_chat_templates_come_along(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    trio = copied(tiny(), tmp_path)
+    template = trio.vlm / "additional_chat_templates" / "tool_use.jinja"
+    template.parent.mkdir()
+    template.write_bytes(b"{{ tools }}\r\n")
+    out = merge(trio, lam=0.7)
+    assert (out / "additional_chat_templates" / "tool_use.jinja").read_bytes() == template.read_bytes()
+    assert "additional_chat_templates/tool_use.jinja" in json.loads((out / "merge.json").read_text())["side_files"]
+
+
 def test_several_lambdas_in_one_reading_equal_single_runs(tiny: Tiny, merge: Merge) -> None:
     trio = tiny()
     grid = merge(trio, lam=0.7, lambdas=(0.7, 0.8, 0.85, 0.9))

@@ -140,8 +140,8 @@ def measure_tensor(plan: MergePlan, inputs: Inputs, step: Step) -> Any:
 def measure_model(plan: MergePlan, inputs: Inputs) -> Any:
     """For methods whose coefficients come from the whole backbone: one reading of it.
 
-    Summed in the order of the keys, and a tied head that was saved all the same not twice: neither sharding nor layout of
-    the files may move a coefficient.
+    Summed in the order of the keys, and without a tied head that was saved all the same: neither sharding nor layout
+    of the files may move a coefficient.
     """
     method = plan.method
     if method.scope != "model" or method.measure is None:

@@ -22,7 +22,7 @@ from viscodex.merge.tensors import CHUNK_ELEMENTS
 from viscodex.version import __version__
 
 SAMPLE_NOTE = (
-    f"Measured while merging, on the first {SAMPLE_ELEMENTS:,} elements of every {CHUNK_ELEMENTS:,} or so (whole rows). "
+    f"Measured while merging, on the first {SAMPLE_ELEMENTS:,} elements of every {CHUNK_ELEMENTS:,} (in whole rows). "
     "`viscodex merge inspect` measures all of them, and sign conflicts and overlaps too."
 )
 

@@ -19,6 +19,7 @@ from viscodex.core.rundir import JsonLines, partial_path, publish, remove_tree, 
 from viscodex.merge.plan import MergePlan, variant_names
 
 PROGRESS = ".progress.jsonl"
+UNFINISHED = ".unfinished"  # in a folder that is begun anew, not taken up again
 Row = Mapping[str, Any]
 
 
@@ -61,6 +62,40 @@ def staged(plan: MergePlan, out: Path) -> Iterator[Staging]:
         finally:
             staging.journal.close()
         _publish(folder, out)
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def staged_anew(out: Path) -> Iterator[Path]:
+    """Lock an empty OUT.partial; publish it as OUT when the block ends, and leave nothing when it fails.
+
+    For work that is not taken up again: what a killed run of it has left is cleared away, an unfinished merge is not.
+    """
+    require_free(out)
+    folder = partial_path(out)
+    parents = [parent for parent in folder.parents if not parent.exists()]
+    lock = _lock(folder)
+    try:
+        require_free(out)  # again: another process may have published since
+        if any(folder.iterdir()) and not (folder / UNFINISHED).is_file():
+            raise _in_the_way("an unfinished merge, or a folder of something else,", folder)
+        (folder / UNFINISHED).touch()
+        for path in folder.iterdir():
+            if path.is_dir():
+                remove_tree(path)
+            elif path.name != UNFINISHED:
+                path.unlink()
+        try:
+            yield folder
+        except BaseException as error:
+            remove_tree(folder)
+            _remove_empty(parents)
+            if isinstance(error, OSError):
+                raise _explained(error, out) from error
+            raise
+        (folder / UNFINISHED).unlink()
+        publish(folder, out)
     finally:
         os.close(lock)
 
