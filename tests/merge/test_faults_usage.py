@@ -137,6 +137,14 @@ USAGE: dict[str, tuple[Any, tuple[str, ...]]] = {
         method("task_arithmetic", weights="[1.0, 1.0]"),
         ("needs the base model when the weights do not sum to 1", "--set base=PATH"),
     ),
+    "weights that sum to 1 in most tensors": (
+        method("task_arithmetic", weights='[{"*.mlp.*" = 0.7, "*" = 0.5}, [0.5, 0.5]]'),
+        ("needs the base model when the weights do not sum to 1", "--set base=PATH"),
+    ),
+    "all weights beside a packaged λ": (
+        put(weights="[0.5, 0.5]"),
+        ("weights has 2 entries for the code models (1)", "--set lambda="),
+    ),
     "slerp of three": (two_codes(method="slerp"), ("slerp takes one code model, not 2",)),
     "replace by two": (
         lambda b: (method("replace")(b), two_codes()(b)),

@@ -106,6 +106,19 @@ def test_the_base_cancels_when_weights_sum_to_one(tiny: Tiny, merge: Merge) -> N
         assert noise.mean() < 0.01
 
 
+@pytest.mark.parametrize(
+    "weights", [[[0.8, 0.6], [0.2, 0.4]], [{"*.mlp.*": 0.9, "*": 0.7}, {"*.mlp.*": 0.1, "*": 0.3}]]
+)
+def test_no_base_is_asked_for_where_weights_sum_to_one_in_every_tensor(
+    tiny: Tiny, merge: Merge, weights: list[Any]
+) -> None:
+    summed = words(merge(tiny(), weights=weights, base=""))
+    by_lambda = words(merge(tiny(), lam=weights[0]))
+    for key, value in by_lambda.items():
+        difference = floats(value) - floats(summed[key])
+        assert np.abs(difference).max() <= np.abs(floats(value)).max() * 2**-8, key
+
+
 def test_weights_that_do_not_sum_to_one_start_from_the_base(tiny: Tiny, merge: Merge) -> None:
     trio = tiny()
     merged = words(merge(trio, weights=[1.0, 1.0]))
@@ -251,6 +264,37 @@ def test_moved_tokens_of_equal_sizes_are_matched_by_string(tiny: Tiny, merge: Me
     np.testing.assert_array_equal(merged[ours["a"]], code[ours["b"]])
     np.testing.assert_array_equal(merged[ours["b"]], code[ours["a"]])
     np.testing.assert_array_equal(merged[ours["c"]], code[ours["c"]])
+
+
+def test_rows_of_boxes_and_regions_are_the_vlms(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    """Qwen names them in the vocabulary of its language models, too, where nothing was learned about them."""
+    trio = copied(tiny(shards=1), tmp_path)
+    names = ["<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>"]
+    for folder in trio:
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["added_tokens"] += [
+            {"id": 400 + place, "content": name, "special": True} for place, name in enumerate(names)
+        ]
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    merged, vlm = (words(folder)[EMBEDDING].reshape(-1, 64) for folder in (merge(trio, lam=0.0), trio.vlm))
+    np.testing.assert_array_equal(merged[400:405], vlm[400:405])
+    assert not np.array_equal(merged[405], vlm[405])
+
+
+@pytest.mark.parametrize("added", ["added_tokens.json", "tokenizer_config.json"])
+def test_slow_tokenizers_name_rows_as_fast_ones_do(tiny: Tiny, merge: Merge, tmp_path: Path, added: str) -> None:
+    trio = tiny(vocab_size=512, code_vocab_size=448, shards=1)
+    wanted = words(merge(trio, lam=0.5))
+    slow = copied(trio, tmp_path)
+    content = json.loads((slow.vlm / "tokenizer.json").read_text())
+    (slow.vlm / "tokenizer.json").unlink()
+    (slow.vlm / "vocab.json").write_text(json.dumps(content["model"]["vocab"]))
+    tokens = {token["content"]: token["id"] for token in content["added_tokens"]}
+    decoder = {"added_tokens_decoder": {str(number): {"content": token} for token, number in tokens.items()}}
+    (slow.vlm / "tokenizer_config.json").write_text("{}")
+    (slow.vlm / added).write_text(json.dumps(tokens if added == "added_tokens.json" else decoder))
+    for key, value in words(merge(slow, lam=0.5)).items():
+        np.testing.assert_array_equal(value, wanted[key], err_msg=key)
 
 
 def test_embeddings_of_the_vlm_on_request(tiny: Tiny, merge: Merge) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name
 from viscodex.checkpoint.geometry import compare
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Part
-from viscodex.checkpoint.reader import TASK_VECTOR, Checkpoint, Key, TensorInfo, open_checkpoint
+from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint
 from viscodex.checkpoint.source import resolve
 from viscodex.checkpoint.vision import vision_problems
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, plan_shards
@@ -103,7 +104,7 @@ class MergePlan:
     @property
     def fingerprint(self) -> str:
         """What the bytes of the result depend on: recipes, every input file, and which rows of it are read."""
-        inputs = [sorted(model.stamps.items()) for model in self.models]
+        inputs = [[sorted(model.stamps.items()), model.config] for model in self.models]
         maps = [source.rows.digest if source.rows else "" for step in self.steps for source in sources(step)]
         text = json.dumps([FORMAT, [r.resolved() for r in self.recipes], inputs, maps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -147,10 +148,10 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     method = METHODS[recipe.method]
     roles = ["vlm", *(["code"] if len(recipe.code) == 1 else [f"code[{i}]" for i in range(len(recipe.code))])]
     folders = [resolve(name) for name in (recipe.vlm, *recipe.code)]
-    if _reads_base(recipes, method, folders[1:]):
-        roles.append("base")
-        folders.append(resolve(recipe.base))
     models = [open_checkpoint(folder, role) for folder, role in zip(folders, roles, strict=True)]
+    if _reads_base(recipe, method, models):
+        roles.append("base")
+        models.append(open_checkpoint(resolve(recipe.base), "base"))
     problems = [problem for model in models for problem in model.problems]
     if not problems:
         problems = _compare_models(models, roles)
@@ -275,23 +276,39 @@ def _require_models(recipe: MergeRecipe) -> None:
     method = METHODS[recipe.method]
     if method.most_models is not None and 1 + len(recipe.code) > method.most_models:
         raise UsageError(f"{recipe.method} takes one code model, not {len(recipe.code)}", where=recipe.name)
+    if method.needs_base == "always" and not recipe.base:
+        raise UsageError(f"{recipe.method} needs the base model", where=recipe.name, hint="--set base=PATH")
     if method.uses_weights and recipe.lam is None and recipe.weights is None:
         raise UsageError("the recipe has neither lambda nor weights", where=recipe.name, hint="--lambda 0.7")
 
 
-def _reads_base(recipes: Sequence[MergeRecipe], method: Method, code: Sequence[Path]) -> bool:
-    recipe = recipes[0]
-    vectors = [folder for folder in code if (folder / TASK_VECTOR).is_file()]
+def _reads_base(recipe: MergeRecipe, method: Method, models: Sequence[Checkpoint]) -> bool:
+    """Whether the base takes part; `models` are the VLM and the code models."""
+    vectors = [model.path for model in models[1:] if model.is_task_vector]
     if vectors and not recipe.base:
         raise UsageError("a task vector needs the base it was taken from", str(vectors[0]), hint="--set base=PATH")
-    needed = method.needs_base == "always" or bool(vectors)
-    if method.needs_base == "unless weights sum to 1" and recipe.lam is None:
-        plain = [w for w in recipe.weights or [] if isinstance(w, float)]
-        needed |= len(plain) < len(recipe.weights or []) or abs(math.fsum(plain) - 1.0) >= LEAST_SUM
-    if needed and not recipe.base:
-        why = "" if method.needs_base == "always" else " when the weights do not sum to 1"
-        raise UsageError(f"{recipe.method} needs the base model{why}", where=recipe.name, hint="--set base=PATH")
-    return needed
+    if method.needs_base == "always" or vectors:
+        return True
+    if method.needs_base == "never" or recipe.lam is not None:
+        return False
+    if not all(isinstance(weight, float) for weight in recipe.weights or []) and recipe.base:
+        return True  # tables and anchors may be anything, and the base is there
+    if _sum_to_one(recipe, models[0]):
+        return False
+    if not recipe.base:
+        why = "the weights do not sum to 1"
+        raise UsageError(f"{recipe.method} needs the base model when {why}", recipe.name, hint="--set base=PATH")
+    return True
+
+
+def _sum_to_one(recipe: MergeRecipe, vlm: Checkpoint) -> bool:
+    """Whether the weights do in every backbone tensor; of one that no pattern covers nothing is known yet."""
+    layers, count = vlm.geometry.layers or 1, len(recipe.code)
+    for key in (key for part, key in vlm.tensors if part == "backbone"):
+        with suppress(KeyError):
+            if abs(math.fsum(model_weights(None, recipe.weights, count, key, layers)) - 1.0) >= LEAST_SUM:
+                return False
+    return True
 
 
 def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[Problem]:

@@ -108,6 +108,12 @@ class MergeRecipe(Recipe):
     scale: float | None = Field(None, allow_inf_nan=False, description="Factor on the merged task vector.")
     steps: int | None = Field(None, gt=0, description="wudi: conjugate-gradient steps.")
 
+    @field_validator("lam", mode="before")
+    @classmethod
+    def _taken_out(cls, value: Any) -> Any:
+        """`--set lambda=` takes a packaged recipe's λ out, as TOML has no word for nothing."""
+        return None if value == "" else value
+
     @field_validator("lam")
     @classmethod
     def _lambda_range(cls, value: Weight | None) -> Weight | None:
@@ -140,7 +146,8 @@ class MergeRecipe(Recipe):
             wanted = len(self.code) + (self.lam is None)
             if len(self.weights) != wanted:
                 owners = "the code models" if self.lam is not None else "the VLM and the code models"
-                raise ValueError(f"weights has {len(self.weights)} entries for {owners} ({wanted})")
+                more = "; to weigh the VLM, too, take λ out: --set lambda=" if self.lam is not None else ""
+                raise ValueError(f"weights has {len(self.weights)} entries for {owners} ({wanted}){more}")
         spread = self.options.get("epsilon", 0.0) / 2
         if spread and not spread <= self.options["density"] <= 1 - spread:
             raise ValueError("density ± epsilon/2 must lie within 0 and 1, since it is a probability")

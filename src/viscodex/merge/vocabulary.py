@@ -22,8 +22,8 @@ LEAST_SHARED = 0.5  # below this share of the VLM's tokens two vocabularies are 
 
 _VISION_IDS = re.compile(r"^(image|video|vision|boi|eoi).*_(token_id|token_index)$|^(image|video)_token$")
 _VISION_TOKENS = re.compile(
-    r"<\|?/?(vision_(start|end|pad)|image_pad|video_pad|image|video|img|IMG_CONTEXT|quad|box|ref|row_\d+_col_\d+"
-    r"|global-img|fake_token_around_image|start_of_image|end_of_image|image_soft_token)\|?>|\[IMG(_BREAK|_END)?\]"
+    r"<\|?/?(vision_(start|end|pad)|image_pad|video_pad|image|video|img|IMG_CONTEXT|(quad|box|object_ref)_(start|end)"
+    r"|quad|box|ref|row_\d+_col_\d+|global-img|fake_token_around_image|start_of_image|end_of_image|image_soft_token)\|?>|\[IMG(_BREAK|_END)?\]"
 )
 
 
@@ -53,7 +53,10 @@ class RowMap:
 
 
 def read_tokens(folder: Path) -> dict[str, int] | None:
-    """Token string → id from tokenizer.json (or vocab.json + added_tokens.json); None when the folder has neither."""
+    """Token string → id from tokenizer.json, or else vocab.json and what was added; None when the folder has neither.
+
+    A slow tokenizer's added tokens stand in added_tokens.json, or in tokenizer_config.json, or in both.
+    """
     tokens: dict[str, int] = {}
     if (folder / "tokenizer.json").is_file():
         tokens = _checked(folder / "tokenizer.json", _tokens_of)
@@ -61,6 +64,8 @@ def read_tokens(folder: Path) -> dict[str, int] | None:
         tokens = _checked(folder / "vocab.json", lambda content: content)
         if (folder / "added_tokens.json").is_file():
             tokens |= _checked(folder / "added_tokens.json", lambda content: content)
+        if (folder / "tokenizer_config.json").is_file():
+            tokens |= _checked(folder / "tokenizer_config.json", _added_of)
     return tokens or None
 
 
@@ -70,6 +75,11 @@ def _tokens_of(content: Any) -> dict[Any, Any]:
     if isinstance(vocabulary, list):
         vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
     return {**vocabulary, **{token["content"]: token["id"] for token in content.get("added_tokens") or []}}
+
+
+def _added_of(content: Any) -> dict[Any, Any]:
+    """The added tokens of a tokenizer_config.json: id, as a string → description."""
+    return {token["content"]: int(number) for number, token in (content.get("added_tokens_decoder") or {}).items()}
 
 
 def _checked(path: Path, tokens_of: Callable[[Any], Any]) -> dict[str, int]:
