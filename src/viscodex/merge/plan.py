@@ -104,7 +104,7 @@ class MergePlan:
     @property
     def fingerprint(self) -> str:
         """What the bytes of the result depend on: recipes, every input file, and which rows of it are read."""
-        inputs = [[sorted(model.stamps.items()), model.config] for model in self.models]
+        inputs = [[sorted(model.stamps.items()), dataclasses.asdict(model.geometry)] for model in self.models]
         maps = [source.rows.digest if source.rows else "" for step in self.steps for source in sources(step)]
         text = json.dumps([FORMAT, [r.resolved() for r in self.recipes], inputs, maps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
