@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from tests.merge.conftest import Merge, floats, words
 from tests.merge.test_laws import copied
 from viscodex.cli import app
+from viscodex.merge.card import read_licence
 from viscodex.merge.step import SAMPLE_ELEMENTS
 from viscodex.merge.tensors import CHUNK_ELEMENTS
 from viscodex.model.load import check_loadable, load_model
@@ -110,6 +111,12 @@ def test_report_says_how_far_the_merge_moved(tiny: Tiny, merge: Merge) -> None:
         ("apache-2.0", "mit", "keep to all of them"),
         ("apache-2.0", "cc-by-nc-4.0", "**Conflict:**"),
         ("apache-2.0", "", "not stated: code"),
+        ("apache-2.0", "tencent-hunyuan", "keep to all of them"),  # “nc” within a word is no NC clause
+        ("gemma", "llama3.1", "**Conflict:** gemma and llama3.1 each set"),
+        ("apache-2.0", "gpl-3.0", "keep to all of them"),
+        ("cc-by-sa-4.0", "gpl-3.0", "**Conflict:**"),
+        ("other\nlicense_name: qwen-research", "qwen-research", 'license: other\nlicense_name: "qwen-research"\n'),
+        ("apache-2.0  # see LICENSE", "\n- Apache-2.0", "license: apache-2.0\n"),
     ],
 )
 def test_card_lists_licences_and_flags_conflicts(
@@ -122,6 +129,20 @@ def test_card_lists_licences_and_flags_conflicts(
     assert words_in_note in card
     assert "base_model_relation: merge" in card
     assert card.startswith('---\nbase_model:\n- "vlm"\n- "code"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "licence"),
+    [
+        ("", ""),
+        ("                 Apache License\n", "apache-2.0"),
+        ("MIT License\n\nPermission is hereby granted, free of charge", "mit"),
+    ],
+)
+def test_a_licence_is_told_by_its_text(tmp_path: Path, text: str, licence: str) -> None:
+    (tmp_path / "README.md").write_text("# A model\n\nlicense: gpl-3.0\n---\nlicense: mit\n---\n")
+    (tmp_path / "LICENSE").write_text(text)
+    assert read_licence(tmp_path) == licence
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:
