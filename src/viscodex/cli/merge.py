@@ -80,6 +80,7 @@ def inspect(
     values = found.as_json()
     if html is not None:
         facts = as_facts({**values["models"], **values["all"]})
+        html.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(html, render("Two models, layer by layer", facts, found.maps()))
         console.say(f"written: {html}")
     if json:

@@ -176,6 +176,16 @@ def require_sound(plan: MergePlan) -> None:
     refuse(plan.problems, where=f"{plan.recipe.name or 'merge'}: {plan.vlm.path}")
 
 
+def _row_problems(vlm: Checkpoint) -> list[Problem]:
+    """Rows that are not as many as the VLM's config says: the result would not load."""
+    wanted, found = vlm.geometry.vocab_size, [vlm.tensors.get(("backbone", name)) for name in (EMBEDDING, HEAD)]
+    return [
+        Problem("config.json and the tensors disagree", f"vlm: vocab_size {wanted}, but {info.name} {list(info.shape)}")
+        for info in found
+        if wanted is not None and info is not None and info.shape[:1] != (wanted,)
+    ]
+
+
 class _Planner:
     """Turns the VLM's tensors into steps, one after the other, noting what does not fit."""
 
@@ -319,6 +329,7 @@ def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[
     ]
     if models[0].family.is_multimodal and not models[0].is_task_vector:
         problems += vision_problems(models[0].tensors, models[0].config, roles[0])
+    problems += _row_problems(models[0])
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
         problems += compare(models[0].geometry, model.geometry, role)

@@ -93,8 +93,8 @@ class Inputs:
         self, rows: NDArray[np.int64], info: TensorInfo, part: Range, buffer: memoryview, file: int, name: str
     ) -> None:
         """Read mapped rows in runs of consecutive ones."""
-        row_bytes = info.nbytes // info.shape[0]
         columns = info.shape[1]
+        row_bytes = columns * FLOATS[info.dtype].bytes  # also of an embedding without rows
         wanted = rows[part[0] // columns : part[1] // columns]
         cuts = np.flatnonzero(np.diff(wanted) != 1) + 1
         for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(wanted)], strict=True):

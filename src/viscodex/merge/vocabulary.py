@@ -29,27 +29,14 @@ _VISION_TOKENS = re.compile(
 
 @dataclass(frozen=True)
 class RowMap:
-    """For each row of the VLM's embedding, the row of the other model's; −1 where only the VLM has it.
-
-    `identity` says that every row r ≥ 0 maps to itself, so that whole blocks can be read at once.
-    """
+    """For each row of the VLM's embedding, the row of the other model's; −1 where only the VLM has it."""
 
     rows: NDArray[np.int64]
-    by_string: bool
-
-    @property
-    def identity(self) -> bool:
-        found = self.rows >= 0
-        return bool((self.rows[found] == np.nonzero(found)[0]).all())
 
     @property
     def digest(self) -> str:
         """A hash of the rows."""
         return xxhash.xxh3_128_hexdigest(self.rows.tobytes())
-
-    @property
-    def vlm_only(self) -> int:
-        return int((self.rows < 0).sum())
 
 
 def read_tokens(folder: Path) -> dict[str, int] | None:
@@ -112,18 +99,18 @@ def match_rows(
     rows = np.arange(vlm_rows, dtype=np.int64)
     same = _same_tokenizer(vlm.path, other.path)
     if same and vlm_rows == other_rows and not vlm.family.is_multimodal:
-        return RowMap(rows, by_string=False)
+        return RowMap(rows)
     ours = read_tokens(vlm.path)
     theirs = ours if same else read_tokens(other.path)
     if ours is None or theirs is None:
         if vlm_rows == other_rows:
-            return RowMap(_without_vision(rows, vlm, ours), by_string=False)
+            return RowMap(_without_vision(rows, vlm, ours))
         lacking = " and ".join(name for name, tokens in (("vlm", ours), (role, theirs)) if tokens is None)
         what = "embedding sizes differ and there is no tokenizer to match rows by"
         problems.append(Problem(what, f"vlm {vlm_rows}, {role} {other_rows} rows; no tokenizer.json: {lacking}"))
-        return RowMap(rows, by_string=False)
+        return RowMap(rows)
     if ours is theirs and vlm_rows == other_rows:
-        return RowMap(_without_vision(rows, vlm, ours), by_string=False)
+        return RowMap(_without_vision(rows, vlm, ours))
     shared = sum(token in theirs for token in ours) / len(ours)
     if shared < LEAST_SHARED:
         where = f"{role} shares {shared:.0%} of the vlm's {len(ours)} tokens"
@@ -131,14 +118,12 @@ def match_rows(
     if vlm_rows == other_rows:
         names = {number: token for token, number in theirs.items()}
         moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows and names.get(n, t) != t}
-        by_string = bool(moved)
     else:
         rows[:] = -1
         moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows}
-        by_string = True
     for number, row in moved.items():
         rows[number] = row if row < other_rows else -1
-    return RowMap(_without_vision(rows, vlm, ours), by_string)
+    return RowMap(_without_vision(rows, vlm, ours))
 
 
 def _same_tokenizer(ours: Path, theirs: Path) -> bool:
