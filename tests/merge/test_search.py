@@ -206,6 +206,15 @@ def test_every_tensor_gets_the_number_of_its_place(tiny: Tiny, text: str, tied: 
     assert ("head" in space.axes) is (space.modules != () and not tied)
 
 
+@pytest.mark.parametrize("text", ["modules", "modules,bands=2", "modules,anchors=2"])
+@pytest.mark.parametrize("settings", [{"embeddings": "vlm"}, {"merge": ["attention", "mlp"]}])
+def test_module_kinds_without_the_embedding(tiny: Tiny, text: str, settings: Any) -> None:
+    plan = plan_merge(recipe_of(tiny(), lam=0.5, **settings), None)
+    space = parse_space(text, plan)
+    assert not any(axis.startswith(("embeddings", "head")) for axis in space.axes)
+    assert not plan_merge(space.recipe(plan.recipe, space.even(0.6)), None).problems
+
+
 def test_experts_share_what_the_vlm_leaves(tiny: Tiny) -> None:
     trio, other = tiny(), tiny(seed=5)
     plan = plan_merge(recipe_of(trio, lam=0.7, code=[str(trio.code), str(other.code)]), None)
