@@ -143,6 +143,19 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path, plan: MergePlan
         replace(other, out=tmp_path / "taken").run(plan, model.apply, Budget())
 
 
+def test_two_searches_at_once_in_one_folder_are_refused(tmp_path: Path, plan: MergePlan) -> None:
+    model = Model()
+    job = search_in(tmp_path / "out", plan, model, sampler="grid", grid=PAPER)
+
+    def apply(recipe: MergeRecipe) -> None:
+        with pytest.raises(UsageError, match="another process is writing"):
+            job.run(plan, model.apply, Budget())
+        model.apply(recipe)
+
+    assert len(job.run(plan, apply, Budget(trials=2))) == 2
+    assert len(job.run(plan, model.apply, Budget())) == len(PAPER)
+
+
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path, plan: MergePlan) -> None:
     model = Model()
     job = search_in(tmp_path / "out", plan, model, sampler="grid", grid=PAPER, scorers=[Bowl(model, float("nan"))])

@@ -45,7 +45,7 @@ def staged(plan: MergePlan, out: Path) -> Iterator[Staging]:
     """
     folder = partial_path(out)
     parents = [parent for parent in folder.parents if not parent.exists()]
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     try:
         try:
             require_free(out)  # again: another process may have published since
@@ -75,7 +75,7 @@ def staged_anew(out: Path) -> Iterator[Path]:
     require_free(out)
     folder = partial_path(out)
     parents = [parent for parent in folder.parents if not parent.exists()]
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     try:
         require_free(out)  # again: another process may have published since
         if any(folder.iterdir()) and not (folder / UNFINISHED).is_file():
@@ -153,8 +153,8 @@ def _in_the_way(what: str, folder: Path) -> UsageError:
     )
 
 
-def _lock(folder: Path) -> int:
-    """Make OUT.partial and keep other processes from writing it; the lock goes with the process."""
+def lock_folder(folder: Path) -> int:
+    """Make a folder and keep other processes from writing it, until the descriptor is closed or the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
