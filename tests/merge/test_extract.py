@@ -85,8 +85,10 @@ def test_a_vector_needs_its_base_and_is_no_model(tiny: Tiny, vector: Path) -> No
 
 
 def test_models_that_do_not_fit_are_refused(tiny: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(VisCodexError, match="hidden size differs"):
+    with pytest.raises(VisCodexError, match=r"hidden size differs.*tuned model 64, base 96"):
         extract(str(tiny().code), str(tiny(hidden=96).base), tmp_path / "out")
+    with pytest.raises(UsageError, match="neither a task vector nor a LoRA adapter"):
+        apply_vector(str(tiny().code), str(tiny().base), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -233,7 +235,7 @@ def test_damaged_inputs_leave_nothing_behind(tiny: Tiny, tmp_path: Path) -> None
     tensors = load_file(code / "model.safetensors")
     tensors["model.norm.weight"][3] = float("nan")
     save_file(tensors, code / "model.safetensors")
-    with pytest.raises(VisCodexError, match="NaN or Inf"):
+    with pytest.raises(VisCodexError, match="NaN or Inf in the tuned model"):
         extract(str(code), str(trio.base), tmp_path / "new" / "out")
     assert not (tmp_path / "new").exists()
 

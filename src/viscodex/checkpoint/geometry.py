@@ -128,14 +128,14 @@ class _Values:
         self.problems.append(Problem(what, visible(f"{self.role}: {name} = {value!r}")))
 
 
-def compare(vlm: Geometry, other: Geometry, role: str) -> list[Problem]:
+def compare(vlm: Geometry, other: Geometry, role: str, own: str = "vlm") -> list[Problem]:
     """Every number in which two backbones differ, as problems; rows of the embedding may differ, they are matched."""
     names = [field.name for field in fields(Geometry) if field.name != "vocab_size"]
     differing = [name for name in names if not _agree(getattr(vlm, name), getattr(other, name))]
     return [
         Problem(
             f"{name.replace('_', ' ')} differs",
-            f"vlm {getattr(vlm, name)}, {role} {getattr(other, name)}",
+            f"{own} {getattr(vlm, name)}, {role} {getattr(other, name)}",
             "merging needs the same backbone: choose models tuned from the same base",
         )
         for name in differing

@@ -22,6 +22,7 @@ import numpy as np
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name, encode, has_nonfinite
 from viscodex.checkpoint.reader import TASK_VECTOR
 from viscodex.checkpoint.sidefiles import copy_side_files
+from viscodex.checkpoint.source import resolve
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, create_shard, plan_shards, write_index
 from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.core.pagecache import write_all
@@ -45,7 +46,7 @@ Energies = dict[str, float]  # tensor → ‖τ‖²
 def plan_difference(tuned: str, base: str) -> MergePlan:
     """A plan whose steps hold each tensor of `tuned` beside the base's; raises when they do not fit together."""
     values = {"vlm": tuned, "code": [base], "lambda": 0.5, "method": "linear"}
-    plan = plan_merge(MergeRecipe.parse(values, where="extract"), None)
+    plan = plan_merge(MergeRecipe.parse(values, where="extract"), None, called=("tuned model", "base"))
     require_sound(plan)
     return plan
 
@@ -94,6 +95,9 @@ def apply_vector(vector: str, base: str, out: Path, *, scale: float = 1.0, threa
     """θ = θ_base + scale · τ as a checkpoint in OUT, in the base's layout and with its side files."""
     from viscodex.merge.job import merge_to_folder
 
+    if not (resolve(vector) / TASK_VECTOR).is_file():
+        hint = "viscodex merge extract TUNED BASE --out VECTOR"
+        raise UsageError("neither a task vector nor a LoRA adapter", where=vector, hint=hint)
     values = {"vlm": base, "code": [vector], "base": base, "weights": [0.0, scale], "name": f"{Path(base).name}+τ"}
     return merge_to_folder(plan_merge(MergeRecipe.parse(values, where="apply"), out), out, threads=threads)
 

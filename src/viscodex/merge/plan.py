@@ -136,8 +136,12 @@ def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
     return missing
 
 
-def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = ()) -> MergePlan:
+def plan_merge(
+    recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = (), called: Sequence[str] = ()
+) -> MergePlan:
     """Plan `recipe` into `out`; with several `lambdas`, one variant each from a single reading of the inputs.
+
+    `called`: other words than “vlm” and “code” for the models, in messages.
 
     Reads only headers, configs and tokenizers; without `out` the disk space is not looked at. Problems are collected
     in the plan; a recipe that names no models, or a path that is no checkpoint, raises.
@@ -147,6 +151,7 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     _require_models(recipe)
     method = METHODS[recipe.method]
     roles = ["vlm", *(["code"] if len(recipe.code) == 1 else [f"code[{i}]" for i in range(len(recipe.code))])]
+    roles = list(called) or roles
     folders = [resolve(name) for name in (recipe.vlm, *recipe.code)]
     models = [open_checkpoint(folder, role) for folder, role in zip(folders, roles, strict=True)]
     if _reads_base(recipe, method, models):
@@ -180,7 +185,10 @@ def _row_problems(vlm: Checkpoint) -> list[Problem]:
     """Rows that are not as many as the VLM's config says: the result would not load."""
     wanted, found = vlm.geometry.vocab_size, [vlm.tensors.get(("backbone", name)) for name in (EMBEDDING, HEAD)]
     return [
-        Problem("config.json and the tensors disagree", f"vlm: vocab_size {wanted}, but {info.name} {list(info.shape)}")
+        Problem(
+            "config.json and the tensors disagree",
+            f"{vlm.role}: vocab_size {wanted}, but {info.name} {list(info.shape)}",
+        )
         for info in found
         if wanted is not None and info is not None and info.shape[:1] != (wanted,)
     ]
@@ -199,7 +207,7 @@ class _Planner:
     ) -> None:
         self.recipes, self.recipe, self.method = recipes, recipes[0], method
         self.models, self.roles, self.problems = models, roles, problems
-        self.has_base = roles[-1] == "base"
+        self.has_base = len(models) > 1 + len(self.recipe.code)
         self.maps: dict[tuple[int, int, int], RowMap] = {}
         self.layers = models[0].geometry.layers or 1
 
@@ -229,7 +237,7 @@ class _Planner:
             rows = self._rows(model, info.shape[0], found.shape[0])
             return Source(model, found, rows, self.models[model].is_task_vector)
         if found.shape != info.shape:
-            where = f"{name}: vlm {list(info.shape)}, {role} {list(found.shape)}"
+            where = f"{name}: {self.roles[0]} {list(info.shape)}, {role} {list(found.shape)}"
             self.problems.append(Problem("shape differs", where, "merging needs the same backbone"))
             return None
         return Source(model, found, is_task=self.models[model].is_task_vector)
@@ -325,15 +333,16 @@ def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[
     problems = [
         Problem("a task vector where a model is wanted", f"{role}: {model.path}", "viscodex merge apply, first")
         for model, role in zip(models, roles, strict=True)
-        if model.is_task_vector and role in ("vlm", "base")
+        if model.is_task_vector and role in (roles[0], "base")
     ]
     if models[0].family.is_multimodal and not models[0].is_task_vector:
         problems += vision_problems(models[0].tensors, models[0].config, roles[0])
     problems += _row_problems(models[0])
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
-        problems += compare(models[0].geometry, model.geometry, role)
+        problems += compare(models[0].geometry, model.geometry, role, roles[0])
         extra = {key for part, key in model.tensors if part == "backbone"} - vlm_keys
         tied = {HEAD} if model.geometry.tied_embeddings else set()
-        problems += [Problem("extra backbone tensor", f"{role}: {key}, not in the vlm") for key in sorted(extra - tied)]
+        where = f"not in the {roles[0]}"
+        problems += [Problem("extra backbone tensor", f"{role}: {key}, {where}") for key in sorted(extra - tied)]
     return problems

@@ -105,15 +105,15 @@ def match_rows(
     if ours is None or theirs is None:
         if vlm_rows == other_rows:
             return RowMap(_without_vision(rows, vlm, ours))
-        lacking = " and ".join(name for name, tokens in (("vlm", ours), (role, theirs)) if tokens is None)
+        lacking = " and ".join(name for name, tokens in ((vlm.role, ours), (role, theirs)) if tokens is None)
         what = "embedding sizes differ and there is no tokenizer to match rows by"
-        problems.append(Problem(what, f"vlm {vlm_rows}, {role} {other_rows} rows; no tokenizer.json: {lacking}"))
+        problems.append(Problem(what, f"{vlm.role} {vlm_rows}, {role} {other_rows} rows; no tokenizer.json: {lacking}"))
         return RowMap(rows)
     if ours is theirs and vlm_rows == other_rows:
         return RowMap(_without_vision(rows, vlm, ours))
     shared = sum(token in theirs for token in ours) / len(ours)
     if shared < LEAST_SHARED:
-        where = f"{role} shares {shared:.0%} of the vlm's {len(ours)} tokens"
+        where = f"{role} shares {shared:.0%} of the {vlm.role}'s {len(ours)} tokens"
         problems.append(Problem("other vocabulary", where, "choose models with the same tokenizer"))
     if vlm_rows == other_rows:
         names = {number: token for token, number in theirs.items()}
