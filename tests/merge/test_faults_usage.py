@@ -154,6 +154,7 @@ USAGE: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no vlm and no code": (put(vlm="", code=""), ("names no vlm and no code", "--set vlm=PATH --set code=PATH")),
     "code a number": (put(code="7"), ("code",)),
     "vlm a list": (put(vlm='["a"]'), ("vlm", "string")),
+    "nothing to merge": (put(merge="[]"), ("merge", "at least 1 item")),
     "shard size in words": (put(shard_size="big"), ('not a size: "big"', "5GB")),
     "shard size 0": (put(shard_size="0"), ("shard_size", "greater than 0")),
     "shard size of a byte's half": (put(shard_size='"0.5"'), ("shard_size", "greater than 0")),

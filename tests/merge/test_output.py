@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,29 @@ def test_card_lists_licences_and_flags_conflicts(
     assert words_in_note in card
     assert "base_model_relation: merge" in card
     assert card.startswith('---\nbase_model:\n- "vlm"\n- "code"\n')
+
+
+def test_every_file_is_on_disk_before_the_result_is_published(
+    tiny: Tiny, merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could leave a complete folder with an empty config.json in it."""
+    synced: set[str] = set()
+    at_publication: set[str] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def noting_fsync(handle: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{handle}").readlink().name)
+        fsync(handle)
+
+    def noting_rename(path: Path, target: Path) -> Path:
+        at_publication.update(synced)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "rename", noting_rename)
+    out = merge(tiny(), lambdas=(0.6, 0.7))
+    wanted = {path.name for path in out.rglob("*")}
+    assert {"lambda-0.6", "config.json", "tokenizer.json", "model.safetensors"} <= wanted <= at_publication
 
 
 @pytest.mark.parametrize(

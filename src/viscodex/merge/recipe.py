@@ -96,10 +96,10 @@ class MergeRecipe(Recipe):
         "merge", description="Embedding and lm_head: merged, or the VLM's. Vision-token rows are the VLM's either way."
     )
     merge: list[Module] = Field(
-        list(MODULES), description="Module kinds of the backbone to merge; others stay the VLM's."
+        list(MODULES), min_length=1, description="Module kinds of the backbone to merge; others stay the VLM's."
     )
     dtype: Literal["", "bfloat16", "float16", "float32"] = Field(
-        "", description="Output format; empty is the VLM's own."
+        "", description="Output format of what is merged; empty is the VLM's own. What is copied keeps its format."
     )
     shard_size: Annotated[int, BeforeValidator(parse_size)] = Field(5_000_000_000, gt=0, description="Largest file.")
     density: float | None = Field(None, gt=0, le=1, description="Share of each task vector that is kept.")

@@ -15,7 +15,7 @@ from typing import Any
 from viscodex.checkpoint.writer import ShardPlan
 from viscodex.core import console
 from viscodex.core.errors import UsageError, VisCodexError
-from viscodex.core.rundir import JsonLines, partial_path, publish, remove_tree, require_free
+from viscodex.core.rundir import JsonLines, fsync_tree, partial_path, publish, remove_tree, require_free
 from viscodex.merge.plan import MergePlan, variant_names
 
 PROGRESS = ".progress.jsonl"
@@ -88,6 +88,7 @@ def staged_anew(out: Path) -> Iterator[Path]:
                 path.unlink()
         try:
             yield folder
+            fsync_tree(folder)
         except BaseException as error:
             remove_tree(folder)
             _remove_empty(parents)
@@ -173,6 +174,7 @@ def lock_folder(folder: Path) -> int:
 def _publish(folder: Path, out: Path) -> None:
     """The journal goes last: killed before the rename, the same command finds every shard done."""
     try:
+        fsync_tree(folder)  # side files are copied without
         publish(folder, out)
         (out / PROGRESS).unlink()
     except OSError as error:
