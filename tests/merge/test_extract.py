@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def test_adapters_that_are_not_plain_or_not_for_this_base(tiny: Tiny, tmp_path: 
         extract_lora(str(trio.code), str(trio.base), tmp_path / "none")
     with pytest.raises(VisCodexError, match="no linear layer"):
         extract_lora(str(trio.code), str(trio.code), tmp_path / "same", rank=2)
+
+
+def test_an_embedding_is_not_held_as_a_whole(tiny: Tiny, tmp_path: Path) -> None:
+    trio = tiny(vocab_size=150_000)  # 38 MB in float32
+    extract_lora(str(tiny().code), str(tiny().base), tmp_path / "first", rank=1)  # imports
+    tracemalloc.start()
+    record = extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=1, threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert record["energy"]["embeddings"] > 0.4
+    assert peak < 30e6
 
 
 def test_an_adapter_of_another_layout_and_patterns_by_ending(tiny: Tiny, tmp_path: Path) -> None:

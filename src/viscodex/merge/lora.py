@@ -225,12 +225,12 @@ def _add(folder: Path, info: TensorInfo, scale: float, matrix: Adapted) -> None:
 
 
 def _factors(plan: MergePlan, inputs: Inputs, step: Step, rank: int, energy: float) -> Factors:
-    """Of a linear layer its factors; of any other tensor none, and its energy."""
-    task = np.concatenate([np.ravel(task) for _, task, _ in differences(plan, inputs, step)])
+    """Of a linear layer its factors; of any other tensor none, and its energy: an embedding is not held as a whole."""
+    tasks = (np.ravel(task) for _, task, _ in differences(plan, inputs, step))
     if layer_of(step.key) is not None and len(step.out.shape) == 2:
-        return low_rank(task.reshape(step.out.shape), rank, energy)
+        return low_rank(np.concatenate(list(tasks)).reshape(step.out.shape), rank, energy)
     nothing = np.empty((0, 0), np.float32)
-    return Factors(nothing, nothing, 0.0, float((task.astype(np.float64) ** 2).sum()))
+    return Factors(nothing, nothing, 0.0, sum(float((task.astype(np.float64) ** 2).sum()) for task in tasks))
 
 
 def _record(plan: MergePlan, matrices: Mapping[str, Factors], found: Mapping[str, Factors]) -> dict[str, Any]:
