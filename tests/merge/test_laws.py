@@ -266,6 +266,19 @@ def test_moved_tokens_of_equal_sizes_are_matched_by_string(tiny: Tiny, merge: Me
     np.testing.assert_array_equal(merged[ours["c"]], code[ours["c"]])
 
 
+def test_a_token_that_stands_elsewhere_is_matched_by_string(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    """Two tunings added the same token, each at a row of its own, where the other has padding."""
+    trio = copied(tiny(shards=1), tmp_path)
+    for folder, row in ((trio.vlm, 450), (trio.code, 460)):
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["added_tokens"].append({"id": row, "content": "<think>", "special": False})
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    merged, code = (words(folder)[EMBEDDING].reshape(-1, 64) for folder in (merge(trio, lam=0.0), trio.code))
+    np.testing.assert_array_equal(merged[450], code[460])
+    np.testing.assert_array_equal(merged[449], code[449])
+    np.testing.assert_array_equal(merged[460], code[460])  # padding of the VLM: nothing else is known of it
+
+
 def test_rows_of_boxes_and_regions_are_the_vlms(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
     """Qwen names them in the vocabulary of its language models, too, where nothing was learned about them."""
     trio = copied(tiny(shards=1), tmp_path)

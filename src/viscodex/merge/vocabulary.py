@@ -93,7 +93,8 @@ def match_rows(
 ) -> RowMap:
     """Match the rows of two embeddings.
 
-    Equal sizes: by number, except rows to which both tokenizers give different strings, which go by string.
+    Equal sizes: by number, except rows to which the tokenizers give different strings, and strings to which they give
+    different rows; these go by string.
     Different sizes: by token string only. Too few shared tokens, or no tokenizer to tell, is a problem.
     """
     rows = np.arange(vlm_rows, dtype=np.int64)
@@ -117,7 +118,8 @@ def match_rows(
         problems.append(Problem("other vocabulary", where, "choose models with the same tokenizer"))
     if vlm_rows == other_rows:
         names = {number: token for token, number in theirs.items()}
-        moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows and names.get(n, t) != t}
+        differs = {n for t, n in ours.items() if names.get(n, t) != t or theirs.get(t, n) != n}
+        moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows and n in differs}
     else:
         rows[:] = -1
         moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows}
