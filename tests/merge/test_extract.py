@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.merge.conftest import Merge, floats, recipe_of, words
+from viscodex.checkpoint.sidefiles import copy_side_files
 from viscodex.core.errors import UsageError, VisCodexError
 from viscodex.merge.extract import apply_vector, extract
 from viscodex.merge.lora import apply_lora, extract_lora, low_rank
@@ -84,8 +86,10 @@ def test_a_vector_needs_its_base_and_is_no_model(tiny: Tiny, vector: Path) -> No
 
 
 def test_models_that_do_not_fit_are_refused(tiny: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(VisCodexError, match="hidden size differs"):
+    with pytest.raises(VisCodexError, match=r"hidden size differs.*tuned model 64, base 96"):
         extract(str(tiny().code), str(tiny(hidden=96).base), tmp_path / "out")
+    with pytest.raises(UsageError, match="neither a task vector nor a LoRA adapter"):
+        apply_vector(str(tiny().code), str(tiny().base), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -157,6 +161,95 @@ def test_adapters_that_are_not_plain_or_not_for_this_base(tiny: Tiny, tmp_path: 
         extract_lora(str(trio.code), str(trio.base), tmp_path / "none")
     with pytest.raises(VisCodexError, match="no linear layer"):
         extract_lora(str(trio.code), str(trio.code), tmp_path / "same", rank=2)
+
+
+def test_an_embedding_is_not_held_as_a_whole(tiny: Tiny, tmp_path: Path) -> None:
+    trio = tiny(vocab_size=150_000)  # 38 MB in float32
+    extract_lora(str(tiny().code), str(tiny().base), tmp_path / "first", rank=1)  # imports
+    tracemalloc.start()
+    record = extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=1, threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert record["energy"]["embeddings"] > 0.4
+    assert peak < 30e6
+
+
+def test_an_adapter_of_another_layout_and_patterns_by_ending(tiny: Tiny, tmp_path: Path) -> None:
+    """As PEFT writes them for a VLM: in the names of its modules, patterns for every module that ends so."""
+    trio = tiny()
+    extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=4)
+    apply_lora(tmp_path / "lora", str(trio.vlm), tmp_path / "plain")
+    odd = shutil.copytree(tmp_path / "lora", tmp_path / "odd")
+    factors = load_file(odd / "adapter_model.safetensors")
+    doubled = {name: tensor * (2 if "up_proj.lora_A" in name else 1) for name, tensor in factors.items()}
+    renamed = {name.replace("model.layers", "model.language_model.layers"): t for name, t in doubled.items()}
+    save_file(renamed, odd / "adapter_model.safetensors")
+    config = json.loads((odd / "adapter_config.json").read_text())
+    patterns = {"alpha_pattern": {"up_proj": 2}, "rank_pattern": {}}
+    (odd / "adapter_config.json").write_text(json.dumps(config | patterns))
+    apply_lora(odd, str(trio.vlm), tmp_path / "by-pattern")
+    assert words(tmp_path / "plain").keys() == words(tmp_path / "by-pattern").keys()
+    for key, value in words(tmp_path / "plain").items():
+        np.testing.assert_array_equal(words(tmp_path / "by-pattern")[key], value, err_msg=key)
+    assert "apply.json" not in copy_side_files(tmp_path / "plain", tmp_path)
+
+
+@pytest.mark.parametrize("extra", ["base_model.model.lm_head.weight", "base_model.model.model.norm.lora_magnitude"])
+def test_nothing_of_an_adapter_is_left_out(tiny: Tiny, tmp_path: Path, extra: str) -> None:
+    """What an adapter holds beside its pairs (modules_to_save, embeddings) cannot be added, so it is refused."""
+    trio = tiny()
+    extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=2)
+    file = tmp_path / "lora" / "adapter_model.safetensors"
+    save_file(load_file(file) | {extra: torch.ones(4)}, file)
+    with pytest.raises(VisCodexError, match="more than pairs") as refused:
+        apply_lora(tmp_path / "lora", str(trio.base), tmp_path / "out")
+    assert extra in refused.value.where
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_an_adapter_that_is_cut_off_or_of_pickles(tiny: Tiny, tmp_path: Path) -> None:
+    trio = tiny()
+    extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=2)
+    file = tmp_path / "lora" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(VisCodexError, match="truncated shard"):
+        apply_lora(tmp_path / "lora", str(trio.base), tmp_path / "out")
+    file.rename(file.with_suffix(".bin"))
+    with pytest.raises(VisCodexError, match="cannot read a shard"):
+        apply_lora(tmp_path / "lora", str(trio.base), tmp_path / "out")
+
+
+@pytest.mark.parametrize("work", ["extract", "lora", "apply"])
+def test_an_unfinished_merge_is_not_cleared_away(tiny: Tiny, tmp_path: Path, work: str) -> None:
+    trio, out = tiny(), tmp_path / "out"
+    extract_lora(str(trio.code), str(trio.base), tmp_path / "lora", rank=2)
+    runs: dict[str, Callable[[], Any]] = {
+        "extract": lambda: extract(str(trio.code), str(trio.base), out),
+        "lora": lambda: extract_lora(str(trio.code), str(trio.base), out, rank=2),
+        "apply": lambda: apply_lora(tmp_path / "lora", str(trio.base), out),
+    }
+    journal = tmp_path / "out.partial" / ".progress.jsonl"
+    journal.parent.mkdir()
+    journal.write_text('{"fingerprint": "of hours"}\n')
+    with pytest.raises(UsageError, match="in the way"):
+        runs[work]()
+    assert journal.exists()
+    journal.rename(journal.with_name(".unfinished"))  # what a killed run of these leaves is begun anew
+    (journal.parent / "model.safetensors").write_bytes(b"half")
+    runs[work]()
+    assert not (tmp_path / "out.partial").exists()
+    assert not list(out.glob(".*"))
+
+
+def test_damaged_inputs_leave_nothing_behind(tiny: Tiny, tmp_path: Path) -> None:
+    trio = tiny(shards=1)
+    code = shutil.copytree(trio.code, tmp_path / "code")
+    tensors = load_file(code / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, code / "model.safetensors")
+    with pytest.raises(VisCodexError, match="NaN or Inf in the tuned model"):
+        extract(str(code), str(trio.base), tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_line(tiny: Tiny, tmp_path: Path, cli: Callable[[list[str]], Any]) -> None:

@@ -248,6 +248,18 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "nothing but the config": (only("notes.txt"), ("no safetensors weights in the folder", "code: ")),
     "shards without an index": (many_shards, ("several shards but no model.safetensors.index.json", "/code")),
     "LoRA adapter": (lora, ("LoRA adapter", "/code", "merge it into its base model first")),
+    "a VLM with half an eye": (
+        lambda b: b.tensors("vlm", lambda t: t.pop("visual.blocks.1.norm1.weight")),
+        ("missing vision tensor", "vlm: visual.blocks.1.norm1.weight"),
+    ),
+    "a VLM with more rows than its config says": (
+        lambda b: b.config("vlm", vocab_size=500),
+        ("config.json and the tensors disagree", "vocab_size 500, but model.embed_tokens.weight [512, 64]"),
+    ),
+    "a VLM without a projector": (
+        lambda b: b.tensors("vlm", lambda t: [t.pop(name) for name in list(t) if ".merger." in name]),
+        ("the checkpoint has no projector tensors", "vlm"),
+    ),
     "missing folder": (instead("/no/such/folder"), ("no such checkpoint folder", "/no/such/folder")),
     "a relative word": (instead("./nowhere"), ("no such checkpoint folder", "nowhere")),
     "escape in the path": (instead("/no/\x1b[2Jfolder"), ("no such checkpoint folder", "\\x1b[2J")),
@@ -285,6 +297,15 @@ def test_rows_are_not_lost_where_two_sizes_match_by_token(bench, cli):
     ended = cli(bench.arguments())
     assert ended.code == 0
     assert "rows are the vlm's alone" in ended.out
+
+
+def test_an_embedding_without_rows_is_all_the_vlms(bench, cli):
+    names = ("model.embed_tokens.weight", "lm_head.weight")
+    bench.tensors("code", lambda t: t.update({name: t[name][:0].clone() for name in names}))
+    bench.config("code", vocab_size=1)
+    ended = cli(bench.arguments())
+    assert ended.code == 0, ended.err
+    assert "512 of 512 rows are the vlm's alone" in ended.out
 
 
 def test_all_faults_of_all_models_are_listed_at_once(bench, refused):

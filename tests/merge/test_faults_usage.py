@@ -137,6 +137,14 @@ USAGE: dict[str, tuple[Any, tuple[str, ...]]] = {
         method("task_arithmetic", weights="[1.0, 1.0]"),
         ("needs the base model when the weights do not sum to 1", "--set base=PATH"),
     ),
+    "weights that sum to 1 in most tensors": (
+        method("task_arithmetic", weights='[{"*.mlp.*" = 0.7, "*" = 0.5}, [0.5, 0.5]]'),
+        ("needs the base model when the weights do not sum to 1", "--set base=PATH"),
+    ),
+    "all weights beside a packaged λ": (
+        put(weights="[0.5, 0.5]"),
+        ("weights has 2 entries for the code models (1)", "--set lambda="),
+    ),
     "slerp of three": (two_codes(method="slerp"), ("slerp takes one code model, not 2",)),
     "replace by two": (
         lambda b: (method("replace")(b), two_codes()(b)),
@@ -146,6 +154,7 @@ USAGE: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no vlm and no code": (put(vlm="", code=""), ("names no vlm and no code", "--set vlm=PATH --set code=PATH")),
     "code a number": (put(code="7"), ("code",)),
     "vlm a list": (put(vlm='["a"]'), ("vlm", "string")),
+    "nothing to merge": (put(merge="[]"), ("merge", "at least 1 item")),
     "shard size in words": (put(shard_size="big"), ('not a size: "big"', "5GB")),
     "shard size 0": (put(shard_size="0"), ("shard_size", "greater than 0")),
     "shard size of a byte's half": (put(shard_size='"0.5"'), ("shard_size", "greater than 0")),

@@ -69,7 +69,7 @@ def test_threads_do_not_change_the_numbers(tiny: Tiny) -> None:
 
 
 def test_command_line_gives_table_json_and_page(tiny: Tiny, tmp_path: Path) -> None:
-    trio, page = tiny(), tmp_path / "page.html"
+    trio, page = tiny(), tmp_path / "pages" / "page.html"
     arguments = ["merge", "inspect", str(trio.vlm), str(trio.code), "--base", str(trio.base)]
     table = CliRunner().invoke(app, [*arguments, "--html", str(page)])
     assert table.exit_code == 0

@@ -106,6 +106,19 @@ def test_the_base_cancels_when_weights_sum_to_one(tiny: Tiny, merge: Merge) -> N
         assert noise.mean() < 0.01
 
 
+@pytest.mark.parametrize(
+    "weights", [[[0.8, 0.6], [0.2, 0.4]], [{"*.mlp.*": 0.9, "*": 0.7}, {"*.mlp.*": 0.1, "*": 0.3}]]
+)
+def test_no_base_is_asked_for_where_weights_sum_to_one_in_every_tensor(
+    tiny: Tiny, merge: Merge, weights: list[Any]
+) -> None:
+    summed = words(merge(tiny(), weights=weights, base=""))
+    by_lambda = words(merge(tiny(), lam=weights[0]))
+    for key, value in by_lambda.items():
+        difference = floats(value) - floats(summed[key])
+        assert np.abs(difference).max() <= np.abs(floats(value)).max() * 2**-8, key
+
+
 def test_weights_that_do_not_sum_to_one_start_from_the_base(tiny: Tiny, merge: Merge) -> None:
     trio = tiny()
     merged = words(merge(trio, weights=[1.0, 1.0]))
@@ -178,6 +191,16 @@ def test_side_files_are_copied_byte_for_byte(tiny: Tiny, merge: Merge) -> None:
     assert {"merge.json", "README.md", "merge_report.html", "merge_report.json"} <= {p.name for p in out.iterdir()}
 
 
+def test_named_chat_templates_come_along(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    trio = copied(tiny(), tmp_path)
+    template = trio.vlm / "additional_chat_templates" / "tool_use.jinja"
+    template.parent.mkdir()
+    template.write_bytes(b"{{ tools }}\r\n")
+    out = merge(trio, lam=0.7)
+    assert (out / "additional_chat_templates" / "tool_use.jinja").read_bytes() == template.read_bytes()
+    assert "additional_chat_templates/tool_use.jinja" in json.loads((out / "merge.json").read_text())["side_files"]
+
+
 def test_several_lambdas_in_one_reading_equal_single_runs(tiny: Tiny, merge: Merge) -> None:
     trio = tiny()
     grid = merge(trio, lam=0.7, lambdas=(0.7, 0.8, 0.85, 0.9))
@@ -205,6 +228,20 @@ def test_a_tied_head_that_is_saved_all_the_same_is_merged_like_the_embedding(
     np.testing.assert_array_equal(merged[HEAD], merged[EMBEDDING])
 
 
+def test_a_tied_head_that_is_saved_all_the_same_counts_once_in_coefficients(
+    tiny: Tiny, merge: Merge, tmp_path: Path
+) -> None:
+    trio = tiny(tied=True, shards=1)
+    plain = words(merge(trio, method="metagpt", dtype="float32"))
+    saved = copied(trio, tmp_path)
+    tensors = load_file(saved.vlm / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors, saved.vlm / "model.safetensors")
+    merged = words(merge(saved, method="metagpt", dtype="float32"))
+    for key, value in plain.items():
+        np.testing.assert_array_equal(merged[key], value, err_msg=key)
+
+
 def test_rows_are_matched_by_token_string_when_sizes_differ(tiny: Tiny, merge: Merge) -> None:
     trio = tiny(vocab_size=512, code_vocab_size=448)
     merged = words(merge(trio, lam=0.0))[EMBEDDING].reshape(-1, 64)
@@ -227,6 +264,50 @@ def test_moved_tokens_of_equal_sizes_are_matched_by_string(tiny: Tiny, merge: Me
     np.testing.assert_array_equal(merged[ours["a"]], code[ours["b"]])
     np.testing.assert_array_equal(merged[ours["b"]], code[ours["a"]])
     np.testing.assert_array_equal(merged[ours["c"]], code[ours["c"]])
+
+
+def test_a_token_that_stands_elsewhere_is_matched_by_string(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    """Two tunings added the same token, each at a row of its own, where the other has padding."""
+    trio = copied(tiny(shards=1), tmp_path)
+    for folder, row in ((trio.vlm, 450), (trio.code, 460)):
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["added_tokens"].append({"id": row, "content": "<think>", "special": False})
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    merged, code = (words(folder)[EMBEDDING].reshape(-1, 64) for folder in (merge(trio, lam=0.0), trio.code))
+    np.testing.assert_array_equal(merged[450], code[460])
+    np.testing.assert_array_equal(merged[449], code[449])
+    np.testing.assert_array_equal(merged[460], code[460])  # padding of the VLM: nothing else is known of it
+
+
+def test_rows_of_boxes_and_regions_are_the_vlms(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    """Qwen names them in the vocabulary of its language models, too, where nothing was learned about them."""
+    trio = copied(tiny(shards=1), tmp_path)
+    names = ["<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>"]
+    for folder in trio:
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["added_tokens"] += [
+            {"id": 400 + place, "content": name, "special": True} for place, name in enumerate(names)
+        ]
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    merged, vlm = (words(folder)[EMBEDDING].reshape(-1, 64) for folder in (merge(trio, lam=0.0), trio.vlm))
+    np.testing.assert_array_equal(merged[400:405], vlm[400:405])
+    assert not np.array_equal(merged[405], vlm[405])
+
+
+@pytest.mark.parametrize("added", ["added_tokens.json", "tokenizer_config.json"])
+def test_slow_tokenizers_name_rows_as_fast_ones_do(tiny: Tiny, merge: Merge, tmp_path: Path, added: str) -> None:
+    trio = tiny(vocab_size=512, code_vocab_size=448, shards=1)
+    wanted = words(merge(trio, lam=0.5))
+    slow = copied(trio, tmp_path)
+    content = json.loads((slow.vlm / "tokenizer.json").read_text())
+    (slow.vlm / "tokenizer.json").unlink()
+    (slow.vlm / "vocab.json").write_text(json.dumps(content["model"]["vocab"]))
+    tokens = {token["content"]: token["id"] for token in content["added_tokens"]}
+    decoder = {"added_tokens_decoder": {str(number): {"content": token} for token, number in tokens.items()}}
+    (slow.vlm / "tokenizer_config.json").write_text("{}")
+    (slow.vlm / added).write_text(json.dumps(tokens if added == "added_tokens.json" else decoder))
+    for key, value in words(merge(slow, lam=0.5)).items():
+        np.testing.assert_array_equal(value, wanted[key], err_msg=key)
 
 
 def test_embeddings_of_the_vlm_on_request(tiny: Tiny, merge: Merge) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from typer.testing import CliRunner
 from tests.merge.conftest import Merge, floats, words
 from tests.merge.test_laws import copied
 from viscodex.cli import app
+from viscodex.merge.card import read_licence
+from viscodex.merge.step import SAMPLE_ELEMENTS
+from viscodex.merge.tensors import CHUNK_ELEMENTS
 from viscodex.model.load import check_loadable, load_model
 from viscodex.model.tiny import Trio
 from viscodex.model.tiny_families import FAMILIES
@@ -74,6 +79,25 @@ def test_record_tells_recipe_inputs_and_counts(tiny: Tiny, merge: Merge) -> None
     assert "config.json" in record["side_files"]
 
 
+def test_rows_that_any_code_model_lacks_are_counted(tiny: Tiny, merge: Merge, tmp_path: Path) -> None:
+    trio = copied(tiny(), tmp_path)
+    other = tmp_path / "other"
+    shutil.copytree(trio.code, other)
+    for folder, token in ((trio.code, "a"), (other, "b")):  # a token of another name: this row is the VLM's alone
+        content = json.loads((folder / "tokenizer.json").read_text())
+        content["model"]["vocab"][f"{token}!"] = content["model"]["vocab"].pop(token)
+        (folder / "tokenizer.json").write_text(json.dumps(content))
+    record = json.loads((merge(trio, lam=0.7, code=[str(trio.code), str(other)]) / "merge.json").read_text())
+    assert set(record["rows_from_vlm"].values()) == {5 + 2}
+
+
+def test_the_report_tells_how_much_was_sampled(tiny: Tiny, merge: Merge) -> None:
+    report = json.loads((merge(tiny(vocab_size=20_000), lam=0.7) / "merge_report.json").read_text())
+    assert f"first {SAMPLE_ELEMENTS:,} elements of every {CHUNK_ELEMENTS:,}" in report["note"]
+    # 20,000 rows of 64 are two chunks
+    assert report["tensors"]["model.embed_tokens.weight"]["sampled"] == 2 * SAMPLE_ELEMENTS
+
+
 def test_report_says_how_far_the_merge_moved(tiny: Tiny, merge: Merge) -> None:
     trio = tiny()
     values = json.loads((merge(trio, lam=0.7) / "merge_report.json").read_text())["all"]
@@ -88,6 +112,12 @@ def test_report_says_how_far_the_merge_moved(tiny: Tiny, merge: Merge) -> None:
         ("apache-2.0", "mit", "keep to all of them"),
         ("apache-2.0", "cc-by-nc-4.0", "**Conflict:**"),
         ("apache-2.0", "", "not stated: code"),
+        ("apache-2.0", "tencent-hunyuan", "keep to all of them"),  # “nc” within a word is no NC clause
+        ("gemma", "llama3.1", "**Conflict:** gemma and llama3.1 each set"),
+        ("apache-2.0", "gpl-3.0", "keep to all of them"),
+        ("cc-by-sa-4.0", "gpl-3.0", "**Conflict:**"),
+        ("other\nlicense_name: qwen-research", "qwen-research", 'license: other\nlicense_name: "qwen-research"\n'),
+        ("apache-2.0  # see LICENSE", "\n- Apache-2.0", "license: apache-2.0\n"),
     ],
 )
 def test_card_lists_licences_and_flags_conflicts(
@@ -100,6 +130,43 @@ def test_card_lists_licences_and_flags_conflicts(
     assert words_in_note in card
     assert "base_model_relation: merge" in card
     assert card.startswith('---\nbase_model:\n- "vlm"\n- "code"\n')
+
+
+def test_every_file_is_on_disk_before_the_result_is_published(
+    tiny: Tiny, merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could leave a complete folder with an empty config.json in it."""
+    synced: set[str] = set()
+    at_publication: set[str] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def noting_fsync(handle: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{handle}").readlink().name)
+        fsync(handle)
+
+    def noting_rename(path: Path, target: Path) -> Path:
+        at_publication.update(synced)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "rename", noting_rename)
+    out = merge(tiny(), lambdas=(0.6, 0.7))
+    wanted = {path.name for path in out.rglob("*")}
+    assert {"lambda-0.6", "config.json", "tokenizer.json", "model.safetensors"} <= wanted <= at_publication
+
+
+@pytest.mark.parametrize(
+    ("text", "licence"),
+    [
+        ("", ""),
+        ("                 Apache License\n", "apache-2.0"),
+        ("MIT License\n\nPermission is hereby granted, free of charge", "mit"),
+    ],
+)
+def test_a_licence_is_told_by_its_text(tmp_path: Path, text: str, licence: str) -> None:
+    (tmp_path / "README.md").write_text("# A model\n\nlicense: gpl-3.0\n---\nlicense: mit\n---\n")
+    (tmp_path / "LICENSE").write_text(text)
+    assert read_licence(tmp_path) == licence
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:

@@ -215,6 +215,7 @@ CHANGED: dict[str, Callable[[Bench], object]] = {
     "format": lambda b: b.settings.update(dtype="float32"),
     "a shard of an input": rewritten,
     "which rows match": tokens_swapped,
+    "whether the head is tied": lambda b: [b.config(role, tie_word_embeddings=True) for role in ("vlm", "code")],
     "another code model": lambda b: setattr(b, "code", Path(shutil.copytree(b.code, b.folder / "other"))),
 }
 

@@ -143,6 +143,19 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path, plan: MergePlan
         replace(other, out=tmp_path / "taken").run(plan, model.apply, Budget())
 
 
+def test_two_searches_at_once_in_one_folder_are_refused(tmp_path: Path, plan: MergePlan) -> None:
+    model = Model()
+    job = search_in(tmp_path / "out", plan, model, sampler="grid", grid=PAPER)
+
+    def apply(recipe: MergeRecipe) -> None:
+        with pytest.raises(UsageError, match="another process is writing"):
+            job.run(plan, model.apply, Budget())
+        model.apply(recipe)
+
+    assert len(job.run(plan, apply, Budget(trials=2))) == 2
+    assert len(job.run(plan, model.apply, Budget())) == len(PAPER)
+
+
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path, plan: MergePlan) -> None:
     model = Model()
     job = search_in(tmp_path / "out", plan, model, sampler="grid", grid=PAPER, scorers=[Bowl(model, float("nan"))])
@@ -204,6 +217,15 @@ def test_every_tensor_gets_the_number_of_its_place(tiny: Tiny, text: str, tied: 
         else:
             assert value in allowed
     assert ("head" in space.axes) is (space.modules != () and not tied)
+
+
+@pytest.mark.parametrize("text", ["modules", "modules,bands=2", "modules,anchors=2"])
+@pytest.mark.parametrize("settings", [{"embeddings": "vlm"}, {"merge": ["attention", "mlp"]}])
+def test_module_kinds_without_the_embedding(tiny: Tiny, text: str, settings: Any) -> None:
+    plan = plan_merge(recipe_of(tiny(), lam=0.5, **settings), None)
+    space = parse_space(text, plan)
+    assert not any(axis.startswith(("embeddings", "head")) for axis in space.axes)
+    assert not plan_merge(space.recipe(plan.recipe, space.even(0.6)), None).problems
 
 
 def test_experts_share_what_the_vlm_leaves(tiny: Tiny) -> None:

@@ -179,6 +179,16 @@ def test_a_cut_off_shard_is_refused(tiny, tmp_path):
         check_loadable(folder)
 
 
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_a_quantiser_that_is_not_here_is_no_traceback(tiny, tmp_path, method):
+    folder = Path(shutil.copytree(tiny().vlm, tmp_path / "quantised"))
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": method, "bits": 4, "group_size": 32}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(VisCodexError, match="transformers"):
+        load_model(folder)
+
+
 def test_an_8b_shape_is_checked_from_headers(tmp_path):
     """Seconds and no memory: the weights are a sparse file, 15 GB by its header and nothing on disk."""
     text = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "vocab_size": 152064}

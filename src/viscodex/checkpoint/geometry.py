@@ -48,6 +48,7 @@ class Geometry:
     activation: str | None
     rope_theta: float | None
     tied_embeddings: bool
+    vocab_size: int | None = None
 
     def required_keys(self) -> set[str]:
         """The backbone tensors a complete checkpoint holds (lm_head only when it is not tied)."""
@@ -92,6 +93,7 @@ def read_geometry(config: Mapping[str, Any], family: Family, role: str, problems
         activation=text.get("hidden_activation") or text.get("hidden_act"),
         rope_theta=values.number("rope_theta", _rope_theta(text)),
         tied_embeddings=_tied(config, text, architecture, values),
+        vocab_size=values.size("vocab_size"),
     )
 
 
@@ -126,13 +128,14 @@ class _Values:
         self.problems.append(Problem(what, visible(f"{self.role}: {name} = {value!r}")))
 
 
-def compare(vlm: Geometry, other: Geometry, role: str) -> list[Problem]:
-    """Every number in which two backbones differ, as problems."""
-    differing = [f.name for f in fields(Geometry) if not _agree(getattr(vlm, f.name), getattr(other, f.name))]
+def compare(vlm: Geometry, other: Geometry, role: str, own: str = "vlm") -> list[Problem]:
+    """Every number in which two backbones differ, as problems; rows of the embedding may differ, they are matched."""
+    names = [field.name for field in fields(Geometry) if field.name != "vocab_size"]
+    differing = [name for name in names if not _agree(getattr(vlm, name), getattr(other, name))]
     return [
         Problem(
             f"{name.replace('_', ' ')} differs",
-            f"vlm {getattr(vlm, name)}, {role} {getattr(other, name)}",
+            f"{own} {getattr(vlm, name)}, {role} {getattr(other, name)}",
             "merging needs the same backbone: choose models tuned from the same base",
         )
         for name in differing

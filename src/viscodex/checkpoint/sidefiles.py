@@ -6,16 +6,29 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from viscodex.checkpoint.reader import INDEX
+from viscodex.checkpoint.reader import INDEX, TASK_VECTOR
 
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
 
 # What a job writes about its own result; the next job's is another.
-OWN_FILES = ("README.md", "merge.json", "merge_report.json", "merge_report.html", "train.json", INDEX, ".gitattributes")
+OWN_FILES = (
+    "README.md",
+    "merge.json",
+    "merge_report.json",
+    "merge_report.html",
+    "apply.json",
+    "train.json",
+    TASK_VECTOR,
+    INDEX,
+    ".gitattributes",
+)
+
+# The one folder of them: the named templates that transformers writes beside chat_template.jinja.
+TEMPLATES = "additional_chat_templates"
 
 
 def copy_side_files(source: Path, folder: Path, without: Collection[str] = OWN_FILES) -> list[str]:
-    """Copy everything but weights, hidden files and `without`; returns the names."""
+    """Copy everything but weights, hidden files, folders and `without`; returns the names."""
     copied = []
     for path in sorted(source.iterdir()):
         if not path.is_file() or path.name in without or path.name.startswith("."):
@@ -24,4 +37,8 @@ def copy_side_files(source: Path, folder: Path, without: Collection[str] = OWN_F
             continue
         shutil.copyfile(path, folder / path.name)
         copied.append(path.name)
+    for path in sorted((source / TEMPLATES).glob("*.jinja")):
+        (folder / TEMPLATES).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / TEMPLATES / path.name)
+        copied.append(f"{TEMPLATES}/{path.name}")
     return copied

@@ -80,6 +80,7 @@ def inspect(
     values = found.as_json()
     if html is not None:
         facts = as_facts({**values["models"], **values["all"]})
+        html.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(html, render("Two models, layer by layer", facts, found.maps()))
         console.say(f"written: {html}")
     if json:
@@ -160,9 +161,13 @@ def apply(
     scale: float = typer.Option(1.0, help="Factor on the task vector; −1 takes it away."),
 ) -> None:
     """Add a task vector or a LoRA adapter to a base: a checkpoint that merges like any other."""
+    from math import isfinite
+
     from viscodex.merge.extract import apply_vector
     from viscodex.merge.lora import CONFIG, apply_lora
 
+    if not isfinite(scale):
+        raise UsageError(f"not a factor: {scale}", where="--scale")
     if (vector / CONFIG).is_file():
         found = apply_lora(vector, base, out, scale=scale)
         console.result(f"{found['tensors']} tensors changed")

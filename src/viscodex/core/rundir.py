@@ -64,6 +64,18 @@ def fsync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def fsync_tree(path: Path) -> None:
+    """Make every file and folder below `path` durable; what already is costs next to nothing."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            handle = os.open(Path(folder, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        fsync_folder(Path(folder))
+
+
 def partial_path(out: Path) -> Path:
     """Where OUT grows until it is complete: `OUT.partial`."""
     if out.name in ("", ".."):

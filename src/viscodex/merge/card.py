@@ -23,7 +23,22 @@ _TERMS: Mapping[str, str] = {
     "llama3.2": "Llama community licence; the name must begin with “Llama”",
     "qwen-research": "no commercial use",
 }
-_RESTRICTED = re.compile(r"nc|research|non-?commercial", re.IGNORECASE)
+_RESTRICTED = re.compile(r"(?<![a-z])nc(?![a-z])|research|non-?commercial", re.IGNORECASE)
+_PERMISSIVE = re.compile(r"apache-2\.0|mit|bsd(-\d-clause)?|isc|cc0-1\.0|cc-by-[234]\.0|unlicense")
+
+# Names the hub knows in `license:`; of others it wants `license: other` and the name beside it.
+_OF_THE_HUB = re.compile(
+    rf"{_PERMISSIVE.pattern}|cc-by(-nc)?(-nd|-sa)?-[234]\.0|a?gpl-3\.0|l?gpl(-[23]\.[01])?|mpl-2\.0"
+    r"|(bigcode-)?openrail(-m|\+\+)?|gemma|llama(2|3|3\.[123]|4)"
+)
+
+_HEADER = re.compile(r"---[ \t\r]*\n(.*?)^---", re.DOTALL | re.MULTILINE)
+# One licence, on the line of its key or as a list's first entry.
+_FIELD = re.compile(
+    r"^(license(?:_name)?):[ \t]*(?:\r?\n[ \t]*-[ \t]+)?([^\s#]+)[ \t\r]*(?:#.*)?$",
+    re.MULTILINE,
+)
+_TEXTS = {"Apache License": "apache-2.0", "Permission is hereby granted, free of charge": "mit"}
 
 
 def model_card(plan: MergePlan, variant: int) -> str:
@@ -40,7 +55,7 @@ def model_card(plan: MergePlan, variant: int) -> str:
         f"pipeline_tag: {'image-text-to-text' if plan.vlm.family.is_multimodal else 'text-generation'}",
         "tags:",
         *(f"- {tag}" for tag in ("merge", "viscodex", "code", recipe.method.replace("_", "-"))),
-        f"license: {_overall(licences)}",
+        *_overall(licences),
         "---",
     ]
     rows = [f"| {role} | {names[role]} | {licences[role] or 'not stated'} |" for role in names]
@@ -66,15 +81,16 @@ def model_card(plan: MergePlan, variant: int) -> str:
 def read_licence(folder: Path) -> str:
     """The licence a model folder states: the card's YAML header, else a known LICENSE text."""
     card = folder / "README.md"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace")
-        header = text.split("---")[1] if text.startswith("---") and text.count("---") >= 2 else ""
-        fields = dict(re.findall(r"^(license(?:_name)?):\s*(\S+)\s*$", header, re.MULTILINE))
+    text = card.read_text(encoding="utf-8-sig", errors="replace") if card.is_file() else ""
+    if header := _HEADER.match(text):
+        fields = dict(_FIELD.findall(header[1]))
         if fields:
             return str(fields.get("license_name") or fields["license"]).strip("'\"").lower()
     for path in sorted(folder.glob("LICENSE*")):  # LICENSES may be a folder
-        if path.is_file() and "Apache License" in path.read_text(encoding="utf-8", errors="replace")[:500]:
-            return "apache-2.0"
+        start = path.read_text(encoding="utf-8", errors="replace")[:500] if path.is_file() else ""
+        for words, licence in _TEXTS.items():
+            if words in start:
+                return licence
     return ""
 
 
@@ -87,16 +103,23 @@ def licence_note(licences: Mapping[str, str]) -> str:
     if unknown:
         lines.append(f"- not stated: {', '.join(unknown)}. Find out before you publish the merge.")
     known = {licence for licence in licences.values() if licence}
+    binding = sorted(licence for licence in known if not _PERMISSIVE.fullmatch(licence))
     if any(_RESTRICTED.search(licence) for licence in known) and len(known) > 1:
         lines.append("- **Conflict:** one input forbids commercial use; the merge inherits the strictest terms.")
+    elif len(binding) > 1:
+        lines.append(f"- **Conflict:** {' and '.join(binding)} each set the terms of what is made from them.")
     elif len(known) > 1:
         lines.append("- The licences differ; the merge must keep to all of them.")
     return "**Licences.** This is no legal advice.\n\n" + "\n".join(lines)
 
 
-def _overall(licences: Mapping[str, str]) -> str:
+def _overall(licences: Mapping[str, str]) -> list[str]:
+    """The lines of the header: one licence for all, by a name the hub knows, or “other”."""
     values = set(licences.values())
-    return values.pop() if len(values) == 1 and "" not in values else "other"
+    shared = values.pop() if len(values) == 1 else ""
+    if _OF_THE_HUB.fullmatch(shared):
+        return [f"license: {shared}"]
+    return ["license: other", *([f"license_name: {json.dumps(shared)}"] if shared else [])]
 
 
 def _model_name(model: Checkpoint) -> str:

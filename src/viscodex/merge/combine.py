@@ -138,12 +138,16 @@ def measure_tensor(plan: MergePlan, inputs: Inputs, step: Step) -> Any:
 
 
 def measure_model(plan: MergePlan, inputs: Inputs) -> Any:
-    """For methods whose coefficients come from the whole backbone: one reading of it, summed in file order."""
+    """For methods whose coefficients come from the whole backbone: one reading of it.
+
+    Summed in the order of the keys, and without a tied head that was saved all the same: neither sharding nor layout
+    of the files may move a coefficient.
+    """
     method = plan.method
     if method.scope != "model" or method.measure is None:
         return None
     total: Any = 0.0
-    for step in plan.steps:
-        if step.action == "merge":
+    for step in sorted(plan.steps, key=lambda step: step.key):
+        if step.action == "merge" and not step.tuned[0].info.tied_to:
             total = total + method.measure(TensorStream(Operands(inputs, step, Cpu(), plan.recipe.seed)), {})
     return total

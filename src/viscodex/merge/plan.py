@@ -7,15 +7,20 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from viscodex.checkpoint.dtypes import FLOATS, by_torch_name
 from viscodex.checkpoint.geometry import compare
 from viscodex.checkpoint.layout import EMBEDDING, HEAD, Part
-from viscodex.checkpoint.reader import TASK_VECTOR, Checkpoint, Key, TensorInfo, open_checkpoint
+from viscodex.checkpoint.reader import Checkpoint, Key, TensorInfo, open_checkpoint
 from viscodex.checkpoint.source import resolve
+from viscodex.checkpoint.vision import vision_problems
 from viscodex.checkpoint.writer import NewTensor, ShardPlan, plan_shards
 from viscodex.core.errors import UsageError
 from viscodex.core.problems import Problem, refuse
@@ -57,8 +62,9 @@ class Step:
 
     @property
     def rows_from_vlm(self) -> int:
-        maps = [s.rows for s in (*self.tuned, *([self.base] if self.base else [])) if s.rows is not None]
-        return max((m.vlm_only for m in maps), default=0)
+        """Rows of an embedding that some other model does not have."""
+        missing = vlm_only_rows(self)
+        return 0 if missing is None else int(missing.sum())
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class MergePlan:
     @property
     def fingerprint(self) -> str:
         """What the bytes of the result depend on: recipes, every input file, and which rows of it are read."""
-        inputs = [sorted(model.stamps.items()) for model in self.models]
+        inputs = [[sorted(model.stamps.items()), dataclasses.asdict(model.geometry)] for model in self.models]
         maps = [source.rows.digest if source.rows else "" for step in self.steps for source in sources(step)]
         text = json.dumps([FORMAT, [r.resolved() for r in self.recipes], inputs, maps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -119,8 +125,23 @@ def sources(step: Step) -> tuple[Source, ...]:
     return (*step.tuned, step.base) if step.base else step.tuned
 
 
-def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = ()) -> MergePlan:
+def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
+    """Rows of an embedding that some other model does not have; None where rows are not matched."""
+    maps = [source.rows.rows for source in sources(step) if source.rows is not None]
+    if not maps:
+        return None
+    missing = np.zeros(len(maps[0]), dtype=bool)
+    for rows in maps:
+        missing |= rows < 0
+    return missing
+
+
+def plan_merge(
+    recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] = (), called: Sequence[str] = ()
+) -> MergePlan:
     """Plan `recipe` into `out`; with several `lambdas`, one variant each from a single reading of the inputs.
+
+    `called`: other words than “vlm” and “code” for the models, in messages.
 
     Reads only headers, configs and tokenizers; without `out` the disk space is not looked at. Problems are collected
     in the plan; a recipe that names no models, or a path that is no checkpoint, raises.
@@ -130,11 +151,12 @@ def plan_merge(recipe: MergeRecipe, out: Path | None, lambdas: Sequence[float] =
     _require_models(recipe)
     method = METHODS[recipe.method]
     roles = ["vlm", *(["code"] if len(recipe.code) == 1 else [f"code[{i}]" for i in range(len(recipe.code))])]
+    roles = list(called) or roles
     folders = [resolve(name) for name in (recipe.vlm, *recipe.code)]
-    if _reads_base(recipes, method, folders[1:]):
-        roles.append("base")
-        folders.append(resolve(recipe.base))
     models = [open_checkpoint(folder, role) for folder, role in zip(folders, roles, strict=True)]
+    if _reads_base(recipe, method, models):
+        roles.append("base")
+        models.append(open_checkpoint(resolve(recipe.base), "base"))
     problems = [problem for model in models for problem in model.problems]
     if not problems:
         problems = _compare_models(models, roles)
@@ -159,6 +181,19 @@ def require_sound(plan: MergePlan) -> None:
     refuse(plan.problems, where=f"{plan.recipe.name or 'merge'}: {plan.vlm.path}")
 
 
+def _row_problems(vlm: Checkpoint) -> list[Problem]:
+    """Rows that are not as many as the VLM's config says: the result would not load."""
+    wanted, found = vlm.geometry.vocab_size, [vlm.tensors.get(("backbone", name)) for name in (EMBEDDING, HEAD)]
+    return [
+        Problem(
+            "config.json and the tensors disagree",
+            f"{vlm.role}: vocab_size {wanted}, but {info.name} {list(info.shape)}",
+        )
+        for info in found
+        if wanted is not None and info is not None and info.shape[:1] != (wanted,)
+    ]
+
+
 class _Planner:
     """Turns the VLM's tensors into steps, one after the other, noting what does not fit."""
 
@@ -172,7 +207,7 @@ class _Planner:
     ) -> None:
         self.recipes, self.recipe, self.method = recipes, recipes[0], method
         self.models, self.roles, self.problems = models, roles, problems
-        self.has_base = roles[-1] == "base"
+        self.has_base = len(models) > 1 + len(self.recipe.code)
         self.maps: dict[tuple[int, int, int], RowMap] = {}
         self.layers = models[0].geometry.layers or 1
 
@@ -202,7 +237,7 @@ class _Planner:
             rows = self._rows(model, info.shape[0], found.shape[0])
             return Source(model, found, rows, self.models[model].is_task_vector)
         if found.shape != info.shape:
-            where = f"{name}: vlm {list(info.shape)}, {role} {list(found.shape)}"
+            where = f"{name}: {self.roles[0]} {list(info.shape)}, {role} {list(found.shape)}"
             self.problems.append(Problem("shape differs", where, "merging needs the same backbone"))
             return None
         return Source(model, found, is_task=self.models[model].is_task_vector)
@@ -259,35 +294,55 @@ def _require_models(recipe: MergeRecipe) -> None:
     method = METHODS[recipe.method]
     if method.most_models is not None and 1 + len(recipe.code) > method.most_models:
         raise UsageError(f"{recipe.method} takes one code model, not {len(recipe.code)}", where=recipe.name)
+    if method.needs_base == "always" and not recipe.base:
+        raise UsageError(f"{recipe.method} needs the base model", where=recipe.name, hint="--set base=PATH")
     if method.uses_weights and recipe.lam is None and recipe.weights is None:
         raise UsageError("the recipe has neither lambda nor weights", where=recipe.name, hint="--lambda 0.7")
 
 
-def _reads_base(recipes: Sequence[MergeRecipe], method: Method, code: Sequence[Path]) -> bool:
-    recipe = recipes[0]
-    vectors = [folder for folder in code if (folder / TASK_VECTOR).is_file()]
+def _reads_base(recipe: MergeRecipe, method: Method, models: Sequence[Checkpoint]) -> bool:
+    """Whether the base takes part; `models` are the VLM and the code models."""
+    vectors = [model.path for model in models[1:] if model.is_task_vector]
     if vectors and not recipe.base:
         raise UsageError("a task vector needs the base it was taken from", str(vectors[0]), hint="--set base=PATH")
-    needed = method.needs_base == "always" or bool(vectors)
-    if method.needs_base == "unless weights sum to 1" and recipe.lam is None:
-        plain = [w for w in recipe.weights or [] if isinstance(w, float)]
-        needed |= len(plain) < len(recipe.weights or []) or abs(math.fsum(plain) - 1.0) >= LEAST_SUM
-    if needed and not recipe.base:
-        why = "" if method.needs_base == "always" else " when the weights do not sum to 1"
-        raise UsageError(f"{recipe.method} needs the base model{why}", where=recipe.name, hint="--set base=PATH")
-    return needed
+    if method.needs_base == "always" or vectors:
+        return True
+    if method.needs_base == "never" or recipe.lam is not None:
+        return False
+    if not all(isinstance(weight, float) for weight in recipe.weights or []) and recipe.base:
+        return True  # tables and anchors may be anything, and the base is there
+    if _sum_to_one(recipe, models[0]):
+        return False
+    if not recipe.base:
+        why = "the weights do not sum to 1"
+        raise UsageError(f"{recipe.method} needs the base model when {why}", recipe.name, hint="--set base=PATH")
+    return True
+
+
+def _sum_to_one(recipe: MergeRecipe, vlm: Checkpoint) -> bool:
+    """Whether the weights do in every backbone tensor; of one that no pattern covers nothing is known yet."""
+    layers, count = vlm.geometry.layers or 1, len(recipe.code)
+    for key in (key for part, key in vlm.tensors if part == "backbone"):
+        with suppress(KeyError):
+            if abs(math.fsum(model_weights(None, recipe.weights, count, key, layers)) - 1.0) >= LEAST_SUM:
+                return False
+    return True
 
 
 def _compare_models(models: Sequence[Checkpoint], roles: Sequence[str]) -> list[Problem]:
     problems = [
         Problem("a task vector where a model is wanted", f"{role}: {model.path}", "viscodex merge apply, first")
         for model, role in zip(models, roles, strict=True)
-        if model.is_task_vector and role in ("vlm", "base")
+        if model.is_task_vector and role in (roles[0], "base")
     ]
+    if models[0].family.is_multimodal and not models[0].is_task_vector:
+        problems += vision_problems(models[0].tensors, models[0].config, roles[0])
+    problems += _row_problems(models[0])
     vlm_keys = {key for part, key in models[0].tensors if part == "backbone"}
     for model, role in zip(models[1:], roles[1:], strict=True):
-        problems += compare(models[0].geometry, model.geometry, role)
+        problems += compare(models[0].geometry, model.geometry, role, roles[0])
         extra = {key for part, key in model.tensors if part == "backbone"} - vlm_keys
         tied = {HEAD} if model.geometry.tied_embeddings else set()
-        problems += [Problem("extra backbone tensor", f"{role}: {key}, not in the vlm") for key in sorted(extra - tied)]
+        where = f"not in the {roles[0]}"
+        problems += [Problem("extra backbone tensor", f"{role}: {key}, {where}") for key in sorted(extra - tied)]
     return problems

@@ -96,10 +96,10 @@ class MergeRecipe(Recipe):
         "merge", description="Embedding and lm_head: merged, or the VLM's. Vision-token rows are the VLM's either way."
     )
     merge: list[Module] = Field(
-        list(MODULES), description="Module kinds of the backbone to merge; others stay the VLM's."
+        list(MODULES), min_length=1, description="Module kinds of the backbone to merge; others stay the VLM's."
     )
     dtype: Literal["", "bfloat16", "float16", "float32"] = Field(
-        "", description="Output format; empty is the VLM's own."
+        "", description="Output format of what is merged; empty is the VLM's own. What is copied keeps its format."
     )
     shard_size: Annotated[int, BeforeValidator(parse_size)] = Field(5_000_000_000, gt=0, description="Largest file.")
     density: float | None = Field(None, gt=0, le=1, description="Share of each task vector that is kept.")
@@ -107,6 +107,12 @@ class MergeRecipe(Recipe):
     epsilon: float | None = Field(None, ge=0, lt=1, description="della: spread of the drop probability over the ranks.")
     scale: float | None = Field(None, allow_inf_nan=False, description="Factor on the merged task vector.")
     steps: int | None = Field(None, gt=0, description="wudi: conjugate-gradient steps.")
+
+    @field_validator("lam", mode="before")
+    @classmethod
+    def _taken_out(cls, value: Any) -> Any:
+        """`--set lambda=` takes a packaged recipe's λ out, as TOML has no word for nothing."""
+        return None if value == "" else value
 
     @field_validator("lam")
     @classmethod
@@ -140,7 +146,8 @@ class MergeRecipe(Recipe):
             wanted = len(self.code) + (self.lam is None)
             if len(self.weights) != wanted:
                 owners = "the code models" if self.lam is not None else "the VLM and the code models"
-                raise ValueError(f"weights has {len(self.weights)} entries for {owners} ({wanted})")
+                more = "; to weigh the VLM, too, take λ out: --set lambda=" if self.lam is not None else ""
+                raise ValueError(f"weights has {len(self.weights)} entries for {owners} ({wanted}){more}")
         spread = self.options.get("epsilon", 0.0) / 2
         if spread and not spread <= self.options["density"] <= 1 - spread:
             raise ValueError("density ± epsilon/2 must lie within 0 and 1, since it is a probability")

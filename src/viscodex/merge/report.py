@@ -17,10 +17,12 @@ from viscodex.merge.page import as_facts, heat_maps, render
 from viscodex.merge.plan import MergePlan
 from viscodex.merge.record import Summary
 from viscodex.merge.statistics import Distances, by_place, total
+from viscodex.merge.step import SAMPLE_ELEMENTS
+from viscodex.merge.tensors import CHUNK_ELEMENTS
 from viscodex.version import __version__
 
 SAMPLE_NOTE = (
-    "Measured while merging, on the first 32,768 elements of every 1,048,576. "
+    f"Measured while merging, on the first {SAMPLE_ELEMENTS:,} elements of every {CHUNK_ELEMENTS:,} (in whole rows). "
     "`viscodex merge inspect` measures all of them, and sign conflicts and overlaps too."
 )
 

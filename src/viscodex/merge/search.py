@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from viscodex.merge.plan import MergePlan
 from viscodex.merge.recipe import MergeRecipe
 from viscodex.merge.sampling import Direction, Sampler, SamplerName, key_of, open_sampler, unseen
 from viscodex.merge.space import Point, Space
+from viscodex.merge.staging import lock_folder
 from viscodex.version import __version__
 
 Apply = Callable[[MergeRecipe], Any]
@@ -105,6 +107,13 @@ class Search:
         """Go on until the budget is spent or the space is; all trials there are, those of earlier runs first."""
         directions = [scorer.direction for scorer in self.scorers]
         sampler = open_sampler(self.sampler, self.space, directions, self.start.seed, self.grid)
+        lock = lock_folder(self.out)  # two processes would number and count their trials apart, in one journal
+        try:
+            return self._run(plan, apply, budget, sampler)
+        finally:
+            os.close(lock)
+
+    def _run(self, plan: MergePlan, apply: Apply, budget: Budget, sampler: Sampler) -> list[Trial]:
         self._bind(plan)
         trials = self.trials()
         known: Known = {key_of(trial.point, self.space): trial.values(self.scorers) for trial in trials}

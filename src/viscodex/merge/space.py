@@ -87,7 +87,7 @@ class Space:
                 continue
             value = self._over_depth(point, kind, pattern)
             table |= value if isinstance(value, dict) else {pattern: value}
-        if len(self.modules) < len(MODULES):  # a tied head has no λ of its own
+        if len(self.modules) < len(MODULES) and "embeddings" in self.modules:  # a tied head has no λ of its own
             table["*"] = table[PATTERNS["embeddings"]]
         return table
 

@@ -15,10 +15,11 @@ from typing import Any
 from viscodex.checkpoint.writer import ShardPlan
 from viscodex.core import console
 from viscodex.core.errors import UsageError, VisCodexError
-from viscodex.core.rundir import JsonLines, partial_path, publish, remove_tree, require_free
+from viscodex.core.rundir import JsonLines, fsync_tree, partial_path, publish, remove_tree, require_free
 from viscodex.merge.plan import MergePlan, variant_names
 
 PROGRESS = ".progress.jsonl"
+UNFINISHED = ".unfinished"  # in a folder that is begun anew, not taken up again
 Row = Mapping[str, Any]
 
 
@@ -44,7 +45,7 @@ def staged(plan: MergePlan, out: Path) -> Iterator[Staging]:
     """
     folder = partial_path(out)
     parents = [parent for parent in folder.parents if not parent.exists()]
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     try:
         try:
             require_free(out)  # again: another process may have published since
@@ -61,6 +62,41 @@ def staged(plan: MergePlan, out: Path) -> Iterator[Staging]:
         finally:
             staging.journal.close()
         _publish(folder, out)
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def staged_anew(out: Path) -> Iterator[Path]:
+    """Lock an empty OUT.partial; publish it as OUT when the block ends, and leave nothing when it fails.
+
+    For work that is not taken up again: what a killed run of it has left is cleared away, an unfinished merge is not.
+    """
+    require_free(out)
+    folder = partial_path(out)
+    parents = [parent for parent in folder.parents if not parent.exists()]
+    lock = lock_folder(folder)
+    try:
+        require_free(out)  # again: another process may have published since
+        if any(folder.iterdir()) and not (folder / UNFINISHED).is_file():
+            raise _in_the_way("an unfinished merge, or a folder of something else,", folder)
+        (folder / UNFINISHED).touch()
+        for path in folder.iterdir():
+            if path.is_dir():
+                remove_tree(path)
+            elif path.name != UNFINISHED:
+                path.unlink()
+        try:
+            yield folder
+            fsync_tree(folder)
+        except BaseException as error:
+            remove_tree(folder)
+            _remove_empty(parents)
+            if isinstance(error, OSError):
+                raise _explained(error, out) from error
+            raise
+        (folder / UNFINISHED).unlink()
+        publish(folder, out)
     finally:
         os.close(lock)
 
@@ -118,8 +154,8 @@ def _in_the_way(what: str, folder: Path) -> UsageError:
     )
 
 
-def _lock(folder: Path) -> int:
-    """Make OUT.partial and keep other processes from writing it; the lock goes with the process."""
+def lock_folder(folder: Path) -> int:
+    """Make a folder and keep other processes from writing it, until the descriptor is closed or the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -138,6 +174,7 @@ def _lock(folder: Path) -> int:
 def _publish(folder: Path, out: Path) -> None:
     """The journal goes last: killed before the rename, the same command finds every shard done."""
     try:
+        fsync_tree(folder)  # side files are copied without
         publish(folder, out)
         (out / PROGRESS).unlink()
     except OSError as error:

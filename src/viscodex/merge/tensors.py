@@ -21,7 +21,7 @@ from viscodex.merge import chance
 from viscodex.merge.block import Block
 from viscodex.merge.device import Device
 from viscodex.merge.kernel import count_tasks_bf16, library
-from viscodex.merge.plan import Source, Step, sources
+from viscodex.merge.plan import Source, Step, sources, vlm_only_rows
 from viscodex.merge.quantiles import Bins, Counts, histograms_of
 
 CHUNK_ELEMENTS = (
@@ -93,8 +93,8 @@ class Inputs:
         self, rows: NDArray[np.int64], info: TensorInfo, part: Range, buffer: memoryview, file: int, name: str
     ) -> None:
         """Read mapped rows in runs of consecutive ones."""
-        row_bytes = info.nbytes // info.shape[0]
         columns = info.shape[1]
+        row_bytes = columns * FLOATS[info.dtype].bytes  # also of an embedding without rows
         wanted = rows[part[0] // columns : part[1] // columns]
         cuts = np.flatnonzero(np.diff(wanted) != 1) + 1
         for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(wanted)], strict=True):
@@ -247,14 +247,3 @@ def chunks(elements: int, columns: int) -> list[Range]:
     """The pieces in which a tensor of so many elements is read: a function of its shape alone."""
     size = aligned(CHUNK_ELEMENTS, columns)
     return [(start, min(start + size, elements)) for start in range(0, elements, size)]
-
-
-def vlm_only_rows(step: Step) -> NDArray[np.bool_] | None:
-    """Rows of an embedding that some other model does not have."""
-    maps = [source.rows.rows for source in sources(step) if source.rows is not None]
-    if not maps:
-        return None
-    missing = np.zeros(len(maps[0]), dtype=bool)
-    for rows in maps:
-        missing |= rows < 0
-    return missing

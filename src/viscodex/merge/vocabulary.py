@@ -22,38 +22,28 @@ LEAST_SHARED = 0.5  # below this share of the VLM's tokens two vocabularies are 
 
 _VISION_IDS = re.compile(r"^(image|video|vision|boi|eoi).*_(token_id|token_index)$|^(image|video)_token$")
 _VISION_TOKENS = re.compile(
-    r"<\|?/?(vision_(start|end|pad)|image_pad|video_pad|image|video|img|IMG_CONTEXT|quad|box|ref|row_\d+_col_\d+"
-    r"|global-img|fake_token_around_image|start_of_image|end_of_image|image_soft_token)\|?>|\[IMG(_BREAK|_END)?\]"
+    r"<\|?/?(vision_(start|end|pad)|image_pad|video_pad|image|video|img|IMG_CONTEXT|(quad|box|object_ref)_(start|end)"
+    r"|quad|box|ref|row_\d+_col_\d+|global-img|fake_token_around_image|start_of_image|end_of_image|image_soft_token)\|?>|\[IMG(_BREAK|_END)?\]"
 )
 
 
 @dataclass(frozen=True)
 class RowMap:
-    """For each row of the VLM's embedding, the row of the other model's; −1 where only the VLM has it.
-
-    `identity` says that every row r ≥ 0 maps to itself, so that whole blocks can be read at once.
-    """
+    """For each row of the VLM's embedding, the row of the other model's; −1 where only the VLM has it."""
 
     rows: NDArray[np.int64]
-    by_string: bool
-
-    @property
-    def identity(self) -> bool:
-        found = self.rows >= 0
-        return bool((self.rows[found] == np.nonzero(found)[0]).all())
 
     @property
     def digest(self) -> str:
         """A hash of the rows."""
         return xxhash.xxh3_128_hexdigest(self.rows.tobytes())
 
-    @property
-    def vlm_only(self) -> int:
-        return int((self.rows < 0).sum())
-
 
 def read_tokens(folder: Path) -> dict[str, int] | None:
-    """Token string → id from tokenizer.json (or vocab.json + added_tokens.json); None when the folder has neither."""
+    """Token string → id from tokenizer.json, or else vocab.json and what was added; None when the folder has neither.
+
+    A slow tokenizer's added tokens stand in added_tokens.json, or in tokenizer_config.json, or in both.
+    """
     tokens: dict[str, int] = {}
     if (folder / "tokenizer.json").is_file():
         tokens = _checked(folder / "tokenizer.json", _tokens_of)
@@ -61,6 +51,8 @@ def read_tokens(folder: Path) -> dict[str, int] | None:
         tokens = _checked(folder / "vocab.json", lambda content: content)
         if (folder / "added_tokens.json").is_file():
             tokens |= _checked(folder / "added_tokens.json", lambda content: content)
+        if (folder / "tokenizer_config.json").is_file():
+            tokens |= _checked(folder / "tokenizer_config.json", _added_of)
     return tokens or None
 
 
@@ -70,6 +62,11 @@ def _tokens_of(content: Any) -> dict[Any, Any]:
     if isinstance(vocabulary, list):
         vocabulary = {entry[0]: number for number, entry in enumerate(vocabulary)}
     return {**vocabulary, **{token["content"]: token["id"] for token in content.get("added_tokens") or []}}
+
+
+def _added_of(content: Any) -> dict[Any, Any]:
+    """The added tokens of a tokenizer_config.json: id, as a string → description."""
+    return {token["content"]: int(number) for number, token in (content.get("added_tokens_decoder") or {}).items()}
 
 
 def _checked(path: Path, tokens_of: Callable[[Any], Any]) -> dict[str, int]:
@@ -96,39 +93,39 @@ def match_rows(
 ) -> RowMap:
     """Match the rows of two embeddings.
 
-    Equal sizes: by number, except rows to which both tokenizers give different strings, which go by string.
+    Equal sizes: by number, except rows to which the tokenizers give different strings, and strings to which they give
+    different rows; these go by string.
     Different sizes: by token string only. Too few shared tokens, or no tokenizer to tell, is a problem.
     """
     rows = np.arange(vlm_rows, dtype=np.int64)
     same = _same_tokenizer(vlm.path, other.path)
     if same and vlm_rows == other_rows and not vlm.family.is_multimodal:
-        return RowMap(rows, by_string=False)
+        return RowMap(rows)
     ours = read_tokens(vlm.path)
     theirs = ours if same else read_tokens(other.path)
     if ours is None or theirs is None:
         if vlm_rows == other_rows:
-            return RowMap(_without_vision(rows, vlm, ours), by_string=False)
-        lacking = " and ".join(name for name, tokens in (("vlm", ours), (role, theirs)) if tokens is None)
+            return RowMap(_without_vision(rows, vlm, ours))
+        lacking = " and ".join(name for name, tokens in ((vlm.role, ours), (role, theirs)) if tokens is None)
         what = "embedding sizes differ and there is no tokenizer to match rows by"
-        problems.append(Problem(what, f"vlm {vlm_rows}, {role} {other_rows} rows; no tokenizer.json: {lacking}"))
-        return RowMap(rows, by_string=False)
+        problems.append(Problem(what, f"{vlm.role} {vlm_rows}, {role} {other_rows} rows; no tokenizer.json: {lacking}"))
+        return RowMap(rows)
     if ours is theirs and vlm_rows == other_rows:
-        return RowMap(_without_vision(rows, vlm, ours), by_string=False)
+        return RowMap(_without_vision(rows, vlm, ours))
     shared = sum(token in theirs for token in ours) / len(ours)
     if shared < LEAST_SHARED:
-        where = f"{role} shares {shared:.0%} of the vlm's {len(ours)} tokens"
+        where = f"{role} shares {shared:.0%} of the {vlm.role}'s {len(ours)} tokens"
         problems.append(Problem("other vocabulary", where, "choose models with the same tokenizer"))
     if vlm_rows == other_rows:
         names = {number: token for token, number in theirs.items()}
-        moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows and names.get(n, t) != t}
-        by_string = bool(moved)
+        differs = {n for t, n in ours.items() if names.get(n, t) != t or theirs.get(t, n) != n}
+        moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows and n in differs}
     else:
         rows[:] = -1
         moved = {n: theirs.get(t, -1) for t, n in ours.items() if n < vlm_rows}
-        by_string = True
     for number, row in moved.items():
         rows[number] = row if row < other_rows else -1
-    return RowMap(_without_vision(rows, vlm, ours), by_string)
+    return RowMap(_without_vision(rows, vlm, ours))
 
 
 def _same_tokenizer(ours: Path, theirs: Path) -> bool:

@@ -52,7 +52,7 @@ def load_model(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # listed below with the rest instead of raised alone
             )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:  # ImportError: a quantiser's
             raise VisCodexError(f"transformers cannot load the checkpoint: {error}", where=str(folder)) from error
     Faults.of(info).refuse(folder)
     _refuse_untied(folder, model)
