@@ -16,7 +16,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    screenshots: tuple[Input, ...] = Field((), description="Style seeds: pictures in folders, zips, parquet or JSONL files.")
+    screenshots: tuple[Input, ...] = Field((), description="Style seeds, in folders, zips, parquet or JSONL files.")
     pages: tuple[Input, ...] = Field((), description="Folders of HTML pages, drawn first, then style seeds as well.")
     seed: int = Field(0, description="Where every draw (topic, language, CSS, instruction) starts.")
     design: bool = Field(
