@@ -170,6 +170,7 @@ def build_data(out: Path) -> Section:
 def tune_model(out: Path) -> Section:
     """Fine-tune the merged model for some steps, on rows of the pocket worlds drawn here."""
     from viscodex.core.rundir import JsonLines
+    from viscodex.model.formats import computes_bfloat16
     from viscodex.pocket.recipe import Sizes, load
     from viscodex.pocket.shards import mcd
     from viscodex.train.job import run_training
@@ -185,6 +186,7 @@ def tune_model(out: Path) -> Section:
         data=[str(rows)],
         prepared=str(out / "prepared"),
         max_steps=STEPS_OF_TUNING,
+        precision="mixed" if computes_bfloat16("cpu") else "float32",
     )
     if not (run / "final").exists():
         with connect("cpu") as world:

@@ -98,11 +98,13 @@ def generator_of(recipe: EvalRecipe, replies: Path, log: Path) -> Iterator[Gener
         with served(recipe, log) as found:
             yield Endpoint(found)
     elif recipe.model:
+        from viscodex.model.formats import quick_dtype
         from viscodex.model.local import Local
 
         console.say(f"loading {recipe.model}")
         pixels = recipe.max_pixels or None
-        yield Local(recipe.model, device=recipe.device, batch_size=recipe.batch_size, max_pixels=pixels)
+        dtype = quick_dtype(recipe.model, recipe.device)
+        yield Local(recipe.model, dtype=dtype, device=recipe.device, batch_size=recipe.batch_size, max_pixels=pixels)
     else:
         raise UsageError(
             "nobody is there to answer", hint="--model DIR, --endpoint URL --model NAME, --generator oracle"

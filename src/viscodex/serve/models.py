@@ -72,10 +72,12 @@ def _of_folder(folder: Path, models: Models, observer: Observer, stack: ExitStac
         if models.max_pixels:
             serving = serving.model_copy(update={"max_pixels": models.max_pixels})
         return Watched(folder.resolve().name, Launch(folder, serving, place / "vllm.log"), observer)
+    from viscodex.model.formats import quick_dtype
     from viscodex.model.local import Local
 
     console.say(f"loading {folder}")
-    local = Local(folder, device=models.device, batch_size=models.batch_size, max_pixels=models.max_pixels)
+    dtype = quick_dtype(folder, models.device)
+    local = Local(folder, dtype=dtype, device=models.device, batch_size=models.batch_size, max_pixels=models.max_pixels)
     return Engine(local, observer)
 
 

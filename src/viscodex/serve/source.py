@@ -24,10 +24,11 @@ def generator(
         return
     if not model:
         raise UsageError("nobody is there to answer", hint="--model DIR, or --endpoint URL --model NAME")
+    from viscodex.model.formats import quick_dtype
     from viscodex.model.local import Local
 
     console.say(f"loading {model}")
-    yield Local(model, device=device, max_pixels=max_pixels)
+    yield Local(model, dtype=quick_dtype(model, device), device=device, max_pixels=max_pixels)
 
 
 def _served(url: str, model: str, in_flight: int) -> Iterator[Generator]:
