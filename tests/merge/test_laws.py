@@ -357,12 +357,13 @@ def test_inputs_of_different_dtypes(tiny: Tiny, merge: Merge, tmp_path: Path, co
     assert np.array_equal(merged[name], exact.to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16))
 
 
+@pytest.mark.parametrize("device", ["torch:cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_linear", "della", "sce", "breadcrumbs"])
-def test_torch_gives_what_numpy_gives(tiny: Tiny, merge: Merge, method: str) -> None:
+def test_torch_gives_what_numpy_gives(tiny: Tiny, merge: Merge, method: str, device: str) -> None:
     trio = tiny(layers=1)
     cpu, other = (
         words(merge(trio, **settings_of(method))),
-        words(merge(trio, device="torch:cpu", **settings_of(method))),
+        words(merge(trio, device=device, **settings_of(method))),
     )
     for key in cpu:
         steps = np.abs(ordered(cpu[key]) - ordered(other[key]))

@@ -6,7 +6,9 @@ its windows as well, instead of calling attention once a window (a 1,280-token p
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -29,9 +31,11 @@ def use_attention(model: Any, choice: Attention, device: torch.device) -> str:
         raise UsageError("training does not know sliding-window attention", hint='"use_sliding_window": false')
     name = {"segments": SEGMENTS, "varlen": VARLEN}.get(choice, choice)
     if choice == "auto":
-        name = VARLEN if device.type == "cuda" else SEGMENTS
+        name = VARLEN if device.type == "cuda" and _varlen_settings() else SEGMENTS
     if name == VARLEN and device.type != "cuda":
         raise UsageError("varlen attention needs a GPU", hint='attention = "segments"')
+    if name == VARLEN and not _varlen_settings():
+        raise UsageError("varlen attention needs torch 2.10 or newer", hint='attention = "segments"')
     set_attention(model, name)
     return name
 
@@ -100,17 +104,39 @@ def _varlen(
     """The same by torch's own FlashAttention over segments, in one call; bfloat16 or float16 on a GPU."""
     from torch.nn.attention.varlen import varlen_attn
 
+    known = _varlen_settings()
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     if q.dtype == torch.float32:  # rotary positions of the tower are computed in float32
         q, k = q.to(v.dtype), k.to(v.dtype)
+    settings: dict[str, Any] = {"window_size": (-1, 0 if causal else -1)} if "window_size" in known else {}
+    if "window_size" not in known:
+        settings["is_causal"] = causal
+    if "scale" in known:
+        settings["scale"] = scaling
+    elif scaling is not None:
+        q = q * (scaling * q.shape[2] ** 0.5)
+    if (groups := q.shape[1] // k.shape[1]) > 1:
+        if "enable_gqa" in known:
+            settings["enable_gqa"] = True
+        else:
+            k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
     lengths = cu_seq_lens_q.to(torch.int32)
-    window = (-1, 0) if causal else (-1, -1)
-    gqa = q.shape[1] != k.shape[1]
-    out = varlen_attn(
-        q, k, v, lengths, lengths, max_length_q, max_length_q, scale=scaling, window_size=window, enable_gqa=gqa
-    )
+    out = varlen_attn(q, k, v, lengths, lengths, max_length_q, max_length_q, **settings)
     return cast(Tensor, out)[None], None
+
+
+@cache
+def _varlen_settings() -> frozenset[str]:
+    """What torch's attention by lengths can be told: new in 2.10, it has learned more with every release.
+
+    Empty where it does not exist.
+    """
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return frozenset()
+    return frozenset(inspect.signature(varlen_attn).parameters)
 
 
 def runs(ends: list[int]) -> Iterator[tuple[int, int, int]]:
