@@ -86,12 +86,7 @@ def _patches(convolution: nn.Conv3d, rows: Tensor) -> Tensor:
 
     On a CPU that is four times as fast, backward and forward.
     """
-    values = rows.to(convolution.weight.dtype)
-    if rows.device.type == "cpu":
-        return linear(values, convolution.weight.flatten(1))
-    shape = (-1, convolution.in_channels, *convolution.kernel_size)
-    features: Tensor = convolution(values.view(shape))
-    return features.view(len(rows), -1)
+    return linear(rows.to(convolution.weight.dtype), convolution.weight.flatten(1))
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
