@@ -35,6 +35,11 @@ folders = [str(cbook._get_data_path("fonts", name)) for name in ("ttf", "afm", "
 own = {path for kind in kinds for path in fonts.findSystemFonts(folders, kind)}
 print(len(own), len({path for kind in kinds for path in fonts.findSystemFonts(None, kind)} - own))
 """
+DESKTOP = (
+    *("crosextra-caladea", "crosextra-carlito", "dejavu-core", "dejavu-extra", "liberation", "linuxlibertine"),
+    *("noto-core", "noto-extra", "noto-mono", "noto-ui-core", "opensymbol", "sil-gentium-basic"),
+)
+"""Packages of fonts that a Debian desktop has: those that LibreOffice recommends."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ORDER = ("ok", "no_figure", "error", "exit", "died", "timeout", "memory", "output_limit", "unavailable")
 
@@ -67,12 +72,15 @@ def by_zygote(charts: Charts) -> Cost:
     return (processor_s() - used) / RUNS * 1000, (time.perf_counter() - began) / RUNS * 1000
 
 
-def by_fresh_interpreter(environment: ChartEnvironment, code: str, *, knows_fonts: bool) -> Cost:
+def by_fresh_interpreter(
+    environment: ChartEnvironment, code: str, *, knows_fonts: bool, more_fonts: Path | None = None
+) -> Cost:
     """A new process of the same Python that runs the script, saves the picture, and does nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         if knows_fonts:
             shutil.copytree(environment.font_cache, Path(folder, "fonts"))
         variables = {"MPLBACKEND": "Agg", "MPLCONFIGDIR": f"{folder}/fonts", "PATH": "/usr/bin:/bin", "HOME": folder}
+        variables |= {"XDG_DATA_HOME": str(more_fonts)} if more_fonts else {}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         command = [environment.python, "-s", "-c", code + SAVE]
         subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
@@ -88,6 +96,27 @@ def fonts_read(environment: ChartEnvironment) -> tuple[int, int]:
     done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
     own, system = map(int, done.stdout.split())
     return own, system
+
+
+def desktop_fonts() -> Path | None:
+    """A data folder (XDG) with the fonts of a Debian desktop; None where there is no apt to bring them."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return None
+    folder = cache_folder() / "desktop-fonts"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as made:
+            Path(made).chmod(0o755)
+            packages = [f"fonts-{name}" for name in DESKTOP]
+            subprocess.run(["apt-get", "download", *packages], cwd=made, check=True, capture_output=True)
+            for package in Path(made).glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", package, f"{made}/unpacked"], check=True)
+            shutil.move(f"{made}/unpacked/usr/share", folder)
+    return folder
+
+
+def count_fonts(folder: Path) -> int:
+    return sum(path.suffix in (".ttf", ".otf") for path in folder.rglob("*"))
 
 
 def gallery(environment: ChartEnvironment) -> list[Path]:
@@ -130,6 +159,7 @@ def _gallery_row(what: str, drawn: list[Chart], wall_s: float | None) -> dict[st
 
 def main() -> None:
     environment = chart_environment.require()
+    desktop = desktop_fonts()
     with Charts() as charts:
         by_zygote(charts)  # starts it
         ways: dict[str, Callable[[], Cost]] = {
@@ -143,6 +173,10 @@ def main() -> None:
                 environment, OTHERS + SCRIPT, knows_fonts=False
             ),
         }
+        if desktop:
+            ways["without a font cache, with a desktop's fonts"] = lambda: by_fresh_interpreter(
+                environment, SCRIPT, knows_fonts=False, more_fonts=desktop
+            )
         costs: dict[str, list[Cost]] = {what: [] for what in ways}
         for _ in range(FRESH_RUNS):  # in turns, so that a slow moment of the machine falls on all
             for what, way in ways.items():
@@ -167,7 +201,9 @@ def main() -> None:
         f"The zygote's CPU is all of it: the fork, the script, the picture, the artists for the metrics, the burial, "
         f"the zygote and the sandbox outside. A fresh interpreter saves the same picture and collects nothing, "
         f"unconfined. Without a font cache it reads every font: matplotlib's own {own} and this machine's {system}, "
-        f"{per_font:.1f} ms each; a desktop has hundreds. Gallery: the examples of matplotlib "
+        f"{per_font:.1f} ms each. "
+        f"A desktop's: {count_fonts(desktop) if desktop else 'several hundred'} more, of the packages that LibreOffice "
+        f"recommends on Debian ({', '.join(DESKTOP)}). Gallery: the examples of matplotlib "
         f"{environment.packages['matplotlib']}; what fails there wants LaTeX, a window toolkit, a package that is not "
         f"pinned, a file beside it, or never ends."
     )
